@@ -1,0 +1,106 @@
+"""The tables, all of them, so that one import shows alembic the whole schema."""
+
+from app.models.alarm import Alarm, Milestone
+from app.models.api_key import ApiKey
+from app.models.application import Application, ApplicationKind, ApplicationState
+from app.models.audit_entry import AuditEntry
+from app.models.base import Base, Box, uuid7
+from app.models.callback_receipt import CallbackNonce, CallbackReceipt
+from app.models.chat_media import ChatMedia, MediaKind, MediaState
+from app.models.check_in import CheckIn, CheckInVerdict, Source, Verdict
+from app.models.companion import Companion
+from app.models.consent import Consent, NoticeKind
+from app.models.conversation import Conversation, HeldMessage
+from app.models.exemption import Exemption, ExemptionKind, ExemptionState
+from app.models.grid_cell import GridCell, GridCellKind
+from app.models.invitation import Invitation
+from app.models.letter import Letter
+from app.models.login import Login
+from app.models.membership import Membership
+from app.models.message import Message
+from app.models.obligation import HolderKind, Obligation, Period, PhotoRule
+from app.models.organisation import Organisation, OrganisationKind, subtree_of
+from app.models.pairing import Pairing
+from app.models.patrol import Findings, Patrol, PatrolKind, PatrolOrigin, PatrolState
+from app.models.person import Person, Role
+from app.models.photo import Image, Photo
+from app.models.post import AreaKind, Post, PostKind
+from app.models.rate_bucket import RateBucket
+from app.models.reach import Reach
+from app.models.stele import Stele, SteleKind, StelePrint
+from app.models.subscription import Subscription
+from app.models.track_point import Mark, TrackPoint
+from app.models.waterbody import Waterbody, WaterbodyKind
+from app.models.wechat_token import WechatCircuit, WechatToken
+from app.models.wechat_user import App, WechatUser
+
+__all__ = [
+    "Alarm",
+    "ApiKey",
+    "App",
+    "Application",
+    "ApplicationKind",
+    "ApplicationState",
+    "AreaKind",
+    "AuditEntry",
+    "Base",
+    "Box",
+    "CallbackNonce",
+    "CallbackReceipt",
+    "ChatMedia",
+    "CheckIn",
+    "CheckInVerdict",
+    "Companion",
+    "Consent",
+    "Conversation",
+    "Exemption",
+    "ExemptionKind",
+    "ExemptionState",
+    "Findings",
+    "GridCell",
+    "GridCellKind",
+    "HeldMessage",
+    "HolderKind",
+    "Image",
+    "Invitation",
+    "Letter",
+    "Login",
+    "Mark",
+    "MediaKind",
+    "MediaState",
+    "Membership",
+    "Message",
+    "Milestone",
+    "NoticeKind",
+    "Obligation",
+    "Organisation",
+    "OrganisationKind",
+    "Pairing",
+    "Patrol",
+    "PatrolKind",
+    "PatrolOrigin",
+    "PatrolState",
+    "Period",
+    "Person",
+    "Photo",
+    "PhotoRule",
+    "Post",
+    "PostKind",
+    "RateBucket",
+    "Reach",
+    "Role",
+    "Source",
+    "Stele",
+    "SteleKind",
+    "StelePrint",
+    "Subscription",
+    "TrackPoint",
+    "Verdict",
+    "Waterbody",
+    "WaterbodyKind",
+    "WechatCircuit",
+    "WechatToken",
+    "WechatUser",
+    "subtree_of",
+    "uuid7",
+]

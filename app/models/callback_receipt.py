@@ -1,0 +1,32 @@
+"""Callback receipts: what WeChat pushed, so that its retries have one effect and the same reply."""
+
+from datetime import datetime
+
+from sqlalchemy import Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+
+class CallbackReceipt(Base):
+    """One message or event, by `key` (MsgId, or sender + time + event), with the reply we gave."""
+
+    __tablename__ = "callback_receipts"
+
+    app: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(index=True)
+    reply: Mapped[str | None]
+
+
+class CallbackNonce(Base):
+    """A nonce seen in the last minutes, and the signature and body it came with."""
+
+    __tablename__ = "callback_nonces"
+    __table_args__ = (Index(None, "received_at"),)
+
+    app: Mapped[str] = mapped_column(primary_key=True)
+    timestamp: Mapped[str] = mapped_column(primary_key=True)
+    nonce: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[bytes]
+    received_at: Mapped[datetime]

@@ -1,0 +1,100 @@
+"""Check-ins: "I was here at this time", where that was, and what we make of it."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, Identified
+
+
+class Source(StrEnum):
+    """Which door it came through."""
+
+    mini_program = "mini_program"
+    chat = "chat"
+    paper = "paper"
+
+
+class Verdict(StrEnum):
+    """核验结论: 有效, 待核, 无效."""
+
+    accepted = "accepted"
+    flagged = "flagged"
+    rejected = "rejected"
+
+
+class CheckIn(Base):
+    """One visit, with its place as the maps were then.
+
+    `id` is the phone's (chat: ours). lon and lat are WGS-84; `raw_*` is what came in `datum`, so
+    that a wrong belief about the datum can be mended later. `grid_cell_ids` are all covering cells
+    of every kind and their ancestors. `place` is what the answer shows of cell, stele and reach.
+    `stele_*` is about the stele named, `nearest_stele_*` about the nearest one.
+    """
+
+    __tablename__ = "check_ins"
+    __table_args__ = (
+        Index(None, "person_id", "at"),
+        Index(None, "organisation_id", "at"),
+        Index(None, "grid_cell_id", "at"),
+        Index(None, "reach_id", "at"),
+        Index(None, "stele_id", "at"),
+        Index(None, "nearest_stele_id", "at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
+    organisation_id: Mapped[UUID] = mapped_column(ForeignKey("organisations.id"))
+    patrol_id: Mapped[UUID] = mapped_column(ForeignKey("patrols.id"), index=True)
+    source: Mapped[Source]
+    at: Mapped[datetime]
+    taken_on: Mapped[date]
+    received_at: Mapped[datetime] = mapped_column(index=True)
+    lon: Mapped[float]
+    lat: Mapped[float]
+    accuracy_m: Mapped[float | None]
+    datum: Mapped[str]
+    raw_lon: Mapped[float]
+    raw_lat: Mapped[float]
+    grid_cell_id: Mapped[UUID | None] = mapped_column(ForeignKey("grid_cells.id"))
+    grid_cell_ids: Mapped[list[UUID]]
+    reach_id: Mapped[UUID | None] = mapped_column(ForeignKey("reaches.id"))
+    stele_id: Mapped[UUID | None] = mapped_column(ForeignKey("steles.id"))
+    stele_distance_m: Mapped[float | None]
+    stele_within: Mapped[bool | None]
+    nearest_stele_id: Mapped[UUID | None] = mapped_column(ForeignKey("steles.id"))
+    nearest_stele_distance_m: Mapped[float | None]
+    place: Mapped[dict[str, Any]]
+    note: Mapped[str | None]
+    device: Mapped[str | None]
+    photos_expected: Mapped[int | None]
+    no_photo_reason: Mapped[str | None]
+    verdict: Mapped[Verdict]
+    evidence: Mapped[list[dict[str, Any]]]
+    rules_version: Mapped[int]
+    reviewed_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+    content_digest: Mapped[bytes]
+
+
+class CheckInVerdict(Identified, Base):
+    """A fact: what was concluded of a check-in, by the rules or by a reviewer, from when to when.
+
+    A review has a `reviewer_id` and a reason; it outranks every later recomputation.
+    """
+
+    __tablename__ = "check_in_verdicts"
+
+    check_in_id: Mapped[UUID] = mapped_column(ForeignKey("check_ins.id"), index=True)
+    verdict: Mapped[Verdict]
+    rules_version: Mapped[int | None]
+    reviewer_id: Mapped[UUID | None] = mapped_column(ForeignKey("people.id"), index=True)
+    reason: Mapped[str | None]
+    answer: Mapped[str | None]
+    answered_at: Mapped[datetime | None]
+    recorded_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]

@@ -1,0 +1,193 @@
+"""Everything the environment may tell us (prefix `XUNHE_`) or `.env`, read once, by concern."""
+
+from datetime import date
+from enum import StrEnum
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class CallbackMode(StrEnum):
+    """How WeChat's pushes are wrapped."""
+
+    plain = "plain"
+    compatible = "compatible"
+    safe = "safe"
+
+
+def _config(prefix: str) -> SettingsConfigDict:
+    return SettingsConfigDict(
+        env_prefix=prefix, env_file=".env", env_ignore_empty=True, extra="ignore"
+    )
+
+
+class WeChatApp(BaseSettings):
+    """One of our two apps at WeChat; unset = that door stays shut."""
+
+    app_id: str = ""
+    secret: SecretStr = SecretStr("")
+    token: SecretStr = SecretStr("")
+    aes_key: SecretStr = SecretStr("")
+    mode: CallbackMode | None = None
+
+    @field_validator("aes_key")
+    @classmethod
+    def _is_an_encoding_aes_key(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and len(value.get_secret_value()) != 43:
+            raise ValueError("an EncodingAESKey has 43 characters")
+        return value
+
+    @model_validator(mode="after")
+    def _has_a_key_where_one_is_needed(self) -> Self:
+        if self.callback_mode is not CallbackMode.plain and not self.aes_key.get_secret_value():
+            raise ValueError("AES_KEY is needed in compatible and safe mode")
+        return self
+
+    @property
+    def callback_mode(self) -> CallbackMode:
+        """Safe as soon as there is a key, unless the setting says otherwise."""
+        if self.mode is not None:
+            return self.mode
+        return CallbackMode.safe if self.aes_key.get_secret_value() else CallbackMode.plain
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether calls out can be made for this app."""
+        return bool(self.app_id and self.secret.get_secret_value())
+
+
+class ServiceAccount(WeChatApp):
+    """服务号."""
+
+    model_config = _config("XUNHE_SERVICE_ACCOUNT_")
+
+
+class MiniProgram(WeChatApp):
+    """小程序."""
+
+    model_config = _config("XUNHE_MINI_PROGRAM_")
+
+
+class Database(BaseSettings):
+    """Where the records are."""
+
+    model_config = _config("XUNHE_DATABASE_")
+
+    url: str | None = None
+    pool_size: int = Field(10, ge=2, le=200)
+    connect_timeout_s: float = Field(2, gt=0)
+
+    @field_validator("url")
+    @classmethod
+    def _is_postgresql(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError("only postgresql://… is spoken here")
+        return value
+
+
+class RateLimits(BaseSettings):
+    """Requests a minute, 0 = off."""
+
+    model_config = _config("XUNHE_RATE_LIMIT_")
+
+    per_person: int = Field(1200, ge=0)
+    per_key: int = Field(1200, ge=0)
+    per_address: int = Field(600, ge=0)
+
+
+class Evidence(BaseSettings):
+    """The limits of the checks on a check-in; docs/evidence.md explains each."""
+
+    model_config = _config("XUNHE_EVIDENCE_")
+
+    accuracy_m: float = Field(200, gt=0)
+    assumed_chat_accuracy_m: float = Field(100, ge=0)
+    accuracy_allowance_m: float = Field(100, ge=0)
+    clock_ahead_s: int = Field(300, ge=0)
+    age_days: int = Field(7, ge=1)
+    patrol_grace_s: int = Field(300, ge=0)
+    speed_kmh: float = Field(120, gt=0)
+    identical_days: int = Field(5, ge=1)
+    photo_taken_apart_s: int = Field(86_400, ge=0)
+    near_same_bits: int = Field(3, ge=0, le=3)
+    near_same_m: float = Field(500, gt=0)
+    device_shared_s: int = Field(3600, ge=0)
+
+
+class Settings(BaseSettings):
+    """The whole of it; `get_settings()` makes the one of this process."""
+
+    model_config = _config("XUNHE_")
+
+    data_dir: Path = Path("./data")
+    media_url: str | None = None
+    public_url: str = "http://127.0.0.1:8000"
+    secret_key: SecretStr | None = None
+    wechat_api_url: str = "https://api.weixin.qq.com"
+    area_of_interest: Path | None = None
+    count_from: date | None = None
+    trusted_proxies: Annotated[list[IPv4Network | IPv6Network], NoDecode] = []
+    alert_webhook: SecretStr | None = None
+    office_phone: str = ""
+    demo: bool = False
+    log_level: str = "INFO"
+    reach_within_m: float = Field(200, gt=0)
+    stele_within_m: float = Field(2000, gt=0)
+    session_days: int = Field(90, ge=1)
+    invitation_days: int = Field(30, ge=1)
+    hold_days: int = Field(7, ge=1)
+    patrol_open_h: int = Field(12, ge=1)
+
+    database: Database = Field(default_factory=Database)
+    service_account: ServiceAccount = Field(default_factory=ServiceAccount)
+    mini_program: MiniProgram = Field(default_factory=MiniProgram)
+    rate_limit: RateLimits = Field(default_factory=RateLimits)
+    evidence: Evidence = Field(default_factory=Evidence)
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("public_url", "wechat_api_url")
+    @classmethod
+    def _is_an_http_address(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/")
+
+    @property
+    def media(self) -> str:
+        """The photo store's URL."""
+        return self.media_url or (self.data_dir.absolute() / "media").as_uri()
+
+
+class BadSettings(Exception):
+    """One line an operator can act on: which variable, and what is wrong with it."""
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The one `Settings` of this process.
+
+    Raises `BadSettings` that names the variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        prefix = {
+            "ServiceAccount": "XUNHE_SERVICE_ACCOUNT_",
+            "MiniProgram": "XUNHE_MINI_PROGRAM_",
+            "Database": "XUNHE_DATABASE_",
+            "RateLimits": "XUNHE_RATE_LIMIT_",
+            "Evidence": "XUNHE_EVIDENCE_",
+        }.get(error.title, "XUNHE_")
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise BadSettings(f"{prefix}{name}: {first['msg']}") from None
