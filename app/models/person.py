@@ -11,7 +11,7 @@ from app.models.base import Base, Coded
 
 
 class Role(StrEnum):
-    """权限: members act for themselves, managers for their organisation's subtree, admins for all."""
+    """权限: members act for themselves, managers for their subtree, admins for everything."""
 
     member = "member"
     manager = "manager"
