@@ -1,0 +1,103 @@
+"""Geometry: positions, distances, lengths and areas on the ellipsoid, in WGS-84."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+import shapely
+from numpy.typing import ArrayLike, NDArray
+from pyproj import Geod
+from shapely.geometry.base import BaseGeometry
+
+_GEOD = Geod(ellps="WGS84")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A point on earth: WGS-84 degrees, by definition."""
+
+    lon: float
+    lat: float
+
+
+def distance_m(a_lon: float, a_lat: float, b_lon: float, b_lat: float) -> float:
+    """Geodesic distance in metres between two points (degrees)."""
+    return float(_GEOD.inv(a_lon, a_lat, b_lon, b_lat)[2])
+
+
+def distances_m(
+    a_lon: ArrayLike, a_lat: ArrayLike, b_lon: ArrayLike, b_lat: ArrayLike
+) -> NDArray[numpy.float64]:
+    """Geodesic distances in metres, element by element; a single value pairs with all."""
+    arrays = numpy.broadcast_arrays(
+        *(numpy.atleast_1d(numpy.asarray(side, float)) for side in (a_lon, a_lat, b_lon, b_lat))
+    )
+    # pyproj may write into what it is given, and broadcast views share their memory.
+    a, b, c, d = (numpy.array(side) for side in arrays)
+    result: NDArray[numpy.float64] = _GEOD.inv(a, b, c, d)[2]
+    return result
+
+
+def path_length_m(lon: ArrayLike, lat: ArrayLike) -> float:
+    """Geodesic length in metres of the path through the points in their order (0 for one)."""
+    lons, lats = numpy.asarray(lon, float), numpy.asarray(lat, float)
+    if len(lons) < 2:
+        return 0.0
+    return float(distances_m(lons[:-1], lats[:-1], lons[1:], lats[1:]).sum())
+
+
+def length_m(line: BaseGeometry) -> float:
+    """Geodesic length in metres of a (multi)line."""
+    return float(_GEOD.geometry_length(line))
+
+
+def area_m2(polygon: BaseGeometry) -> float:
+    """Area in square metres on the ellipsoid of a (multi)polygon, however its rings turn."""
+    turned = shapely.orient_polygons(polygon, exterior_cw=False)
+    return float(_GEOD.geometry_area_perimeter(turned)[0])
+
+
+def nearest_point(lon: float, lat: float, line: BaseGeometry) -> Position:
+    """The point of `line` nearest to the given one.
+
+    Degrees of longitude are shorter than those of latitude, so both are brought to one scale first;
+    for lines within some tens of kilometres that is exact to a hair.
+    """
+    scale = float(numpy.cos(numpy.radians(lat)))
+    if scale < 1e-9:  # at a pole every meridian is as near as the next
+        scale = 1e-9
+
+    def scaled(points: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
+        return points * (scale, 1.0)
+
+    flat: Any = shapely.transform(line, scaled)
+    link = shapely.shortest_line(flat, shapely.Point(lon * scale, lat))
+    x, y = shapely.get_coordinates(link)[0]
+    return Position(float(x) / scale, float(y))
+
+
+def distance_to_line_m(lon: float, lat: float, line: BaseGeometry) -> float:
+    """Geodesic distance in metres from a point (degrees) to the nearest point of a (multi)line."""
+    nearest = nearest_point(lon, lat, line)
+    return distance_m(lon, lat, nearest.lon, nearest.lat)
+
+
+def covers(polygon: BaseGeometry, lon: float, lat: float) -> bool:
+    """Whether the polygon (best prepared) holds the point, its edge included, holes excluded."""
+    return bool(shapely.intersects_xy(polygon, lon, lat))
+
+
+def box_literal(geometry: BaseGeometry) -> str:
+    """The bounds as text of PostgreSQL's `box`: `(east,north),(west,south)`."""
+    west, south, east, north = geometry.bounds
+    return f"({east!r},{north!r}),({west!r},{south!r})"
+
+
+def around(lon: float, lat: float, radius_m: float) -> str:
+    """A box (as `box_literal`) that holds everything within `radius_m` metres of the point."""
+    lons, lats, _ = _GEOD.fwd([lon] * 4, [lat] * 4, [0, 90, 180, 270], [radius_m * 1.001] * 4)
+    return (
+        f"({max(lons)!r},{max(lats)!r}),({min(lons)!r},{min(lats)!r})"
+        if radius_m > 0
+        else f"({lon!r},{lat!r}),({lon!r},{lat!r})"
+    )
