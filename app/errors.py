@@ -232,3 +232,10 @@ class Unexpected(XunheError):
     """A fault of ours; the log has it under the request id."""
 
     status, code, title = 500, "unexpected", "系统出了点问题，我们会尽快处理，请稍后再试。"
+
+
+# -- at the operator's shell -----------------------------------------------------------------
+
+
+class CommandFailed(Exception):
+    """What a command could not do: one line for the operator, exit code 1."""
