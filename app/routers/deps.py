@@ -1,0 +1,131 @@
+"""What an endpoint may ask for."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+from fastapi.security import HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import clock
+from app.domain.datum import Datum
+from app.errors import Forbidden
+from app.keys import Keys
+from app.models import Person
+from app.schemas.fields import answer_datum
+from app.services import access
+from app.services.access import Caller
+from app.settings import Settings
+
+_bearer = HTTPBearer(auto_error=False, description="登录令牌，或管理程序的密钥 xk_…")
+
+
+async def get_now() -> datetime:
+    """The moment this request is about; everything below is told, and never asks."""
+    return clock.now()
+
+
+async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
+    """One request, one transaction: committed before we answer, rolled back if we raise."""
+    async with request.state.sessions() as session, session.begin():
+        yield session
+
+
+def get_settings(request: Request) -> Settings:
+    """The settings this process started with."""
+    settings: Settings = request.state.settings
+    return settings
+
+
+def get_keys(request: Request) -> Keys:
+    """The deployment's keys."""
+    keys: Keys = request.state.keys
+    return keys
+
+
+Now = Annotated[datetime, Depends(get_now)]
+Session = Annotated[AsyncSession, Depends(get_session, scope="function")]
+AppSettings = Annotated[Settings, Depends(get_settings)]
+AppKeys = Annotated[Keys, Depends(get_keys)]
+
+
+async def get_token(
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> str | None:
+    """The bearer token as it came."""
+    return credentials.credentials if credentials else None
+
+
+Token = Annotated[str | None, Depends(get_token)]
+
+
+def address_of(request: Request, settings: Settings) -> str:
+    """Where the request came from, believing X-Forwarded-For from our own proxies only."""
+    address = request.client.host if request.client else ""
+    chain = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",")]
+    while chain and chain[-1] and _is_trusted(address, settings):
+        address = chain.pop()
+    return address
+
+
+def _is_trusted(address: str, settings: Settings) -> bool:
+    try:
+        host = ip_address(address)
+    except ValueError:
+        return False
+    return any(host in network for network in settings.trusted_proxies)
+
+
+async def limit_address(request: Request, now: Now, settings: AppSettings) -> None:
+    """Count the request against its address: for doors that open without a token."""
+    await request.state.limiter.take(
+        f"address:{address_of(request, settings)}", settings.rate_limit.per_address, now
+    )
+
+
+async def get_caller(
+    request: Request, session: Session, token: Token, now: Now, settings: AppSettings
+) -> Caller:
+    """Whoever holds the token, bound or not, person or program."""
+    caller = await access.identify(session, token, now=now)
+    limits = settings.rate_limit
+    limit = limits.per_key if caller.api_key else limits.per_person
+    await request.state.limiter.take(caller.bucket, limit, now)
+    return caller
+
+
+async def get_person(caller: Annotated[Caller, Depends(get_caller)]) -> Person:
+    """The bound person who is asking."""
+    return access.person_of(caller)
+
+
+async def get_reader(caller: Annotated[Caller, Depends(get_caller)]) -> Caller:
+    """A bound person, or a program with a key."""
+    if caller.api_key is None:
+        access.person_of(caller)
+    return caller
+
+
+async def get_manager(caller: Annotated[Caller, Depends(get_caller)]) -> Caller:
+    """A manager or admin."""
+    access.person_of(caller)
+    if not caller.is_manager:
+        raise Forbidden
+    return caller
+
+
+async def get_datum(datum: Annotated[Datum, Query()] = Datum.wgs84) -> Datum:
+    """`?datum=`: in which datum to answer a GET."""
+    answer_datum.set(datum)
+    return datum
+
+
+AnyCaller = Annotated[Caller, Depends(get_caller)]
+Me = Annotated[Person, Depends(get_person)]
+Reader = Annotated[Caller, Depends(get_reader)]
+Manager = Annotated[Caller, Depends(get_manager)]
+InDatum = Depends(get_datum)
+Limited = Depends(limit_address)

@@ -1,0 +1,41 @@
+"""Lists: a page of items and the cursor of the next one."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel
+
+from app.errors import BadRequest
+
+Item = TypeVar("Item")
+
+
+class Page(BaseModel, Generic[Item]):
+    """`next` is null on the last page, else what to pass as `?cursor=`."""
+
+    items: Sequence[Item]
+    next: str | None
+
+
+def cursor_of(at: datetime, id_: UUID) -> str:
+    """The place of a row in a list that is ordered by instant and id."""
+    return base64.urlsafe_b64encode(orjson.dumps([at.isoformat(), str(id_)])).decode()
+
+
+def read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """Where `cursor_of` was; raises `BadRequest` for anything that it did not make."""
+    if cursor is None:
+        return None
+    try:
+        at, id_ = orjson.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
+        place = datetime.fromisoformat(at), UUID(id_)
+    except (binascii.Error, UnicodeError, ValueError, TypeError, AttributeError):
+        raise BadRequest("翻页标记无效，请从第一页重新查看。") from None
+    if place[0].tzinfo is None:
+        raise BadRequest("翻页标记无效，请从第一页重新查看。")
+    return place
