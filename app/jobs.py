@@ -1,0 +1,1 @@
+"""The tasks: three-line functions that call a service."""
