@@ -1,0 +1,64 @@
+"""What goes wrong by script: which call, how, and before or after its effect."""
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from random import Random
+
+
+@dataclass
+class Fault:
+    """One rule. It fires on the `nth` matching call (1 = the next), or at `rate`, or always.
+
+    `path` is a shell pattern over the API's path. What happens is the first given of `drop`,
+    `status` (an HTTP error), `errcode`; `stall` (seconds) comes before it and may stand alone.
+    With `after` the call takes its effect first: the message is sent and the answer lost.
+    `times` ends the rule after so many firings.
+    """
+
+    path: str = "*"
+    errcode: int | None = None
+    status: int | None = None
+    drop: bool = False
+    stall: float = 0.0
+    after: bool = False
+    nth: int | None = None
+    rate: float | None = None
+    times: int | None = None
+    seen: int = 0
+    fired: int = 0
+
+
+@dataclass
+class Faults:
+    """The script: rules in order, the first that fires wins."""
+
+    rules: list[Fault] = field(default_factory=list)
+    dice: Random = field(default_factory=lambda: Random(2026))  # noqa: S311 - repeatable tests
+
+    def add(self, fault: Fault) -> Fault:
+        """Add a rule and hand it back, so that a test can ask how often it fired."""
+        self.rules.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Everything works again."""
+        self.rules.clear()
+
+    def strike(self, path: str) -> Fault | None:
+        """The rule that fires on this call, if any; every matching rule counts the call."""
+        struck: Fault | None = None
+        for rule in self.rules:
+            if not fnmatchcase(path, rule.path):
+                continue
+            rule.seen += 1
+            if struck is None and self._fires(rule):
+                rule.fired += 1
+                struck = rule
+        return struck
+
+    def _fires(self, rule: Fault) -> bool:
+        if rule.times is not None and rule.fired >= rule.times:
+            return False
+        if rule.nth is not None:
+            return rule.seen == rule.nth
+        return rule.rate is None or self.dice.random() < rule.rate

@@ -1,0 +1,301 @@
+"""Everything the simulated platform remembers, in memory, in one object that can be reset."""
+
+import asyncio
+import hashlib
+import time
+from base64 import urlsafe_b64encode
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.wechat.simulator.config import AccountConfig, PersonConfig, PlatformConfig, Template
+from app.wechat.simulator.crypto import Sealer
+from app.wechat.simulator.faults import Faults
+
+FAULT_NOTICE = "该公众号提供的服务出现故障，请稍后再试"
+MEDIA_DAYS = 3
+
+
+@dataclass
+class Window:
+    """Leave to send customer-service messages: so many until then."""
+
+    until: float
+    left: int
+
+
+@dataclass
+class Contact:
+    """How one person stands with one account."""
+
+    openid: str
+    follows: bool = False
+    followed_at: float = 0.0
+    scene: str = ""
+    last_interaction: float | None = None
+    message_window: Window | None = None
+    action_window: Window | None = None
+    permits: Counter[str] = field(default_factory=Counter)
+    standing: set[str] = field(default_factory=set)
+
+
+@dataclass
+class ChatItem:
+    """A bubble on somebody's phone; `mine` is what they sent themselves."""
+
+    seq: int
+    at: float
+    mine: bool
+    kind: str  # own, reply, customer, template, subscribe, notice
+    type: str  # text, image, voice, video, location, news, card, event
+    app_id: str
+    text: str = ""
+    title: str = ""
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    url: str = ""
+    page: str = ""
+    media_id: str = ""
+    template_id: str = ""
+    raw: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class User:
+    """A person and their phone. `template_outcome` is what a template message comes to."""
+
+    key: str
+    name: str
+    phone: str | None
+    unionid: str
+    contacts: dict[str, Contact]
+    chat: list[ChatItem] = field(default_factory=list)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    template_outcome: str = "success"
+    blocked: bool = False
+    snapshot: bool = False
+
+    @property
+    def outbox(self) -> list[ChatItem]:
+        """What arrived on this phone: replies, messages, notices."""
+        return [item for item in self.chat if not item.mine]
+
+
+@dataclass
+class AccessToken:
+    """A token of an account and until when it works."""
+
+    value: str
+    expires_at: float
+
+
+@dataclass
+class Code:
+    """A single-use code: for a session, a phone number, or a web login."""
+
+    kind: str
+    app_id: str
+    user: User
+    expires_at: float
+    used: bool = False
+    snapshot: bool = False
+
+
+@dataclass
+class Media:
+    """A file on the platform: the temporary media of an account."""
+
+    content: bytes
+    content_type: str
+    kind: str
+    app_id: str
+    expires_at: float
+
+
+@dataclass
+class Account:
+    """An account with what it made: tokens, menu, codes."""
+
+    config: AccountConfig
+    tokens: list[AccessToken] = field(default_factory=list)
+    refreshes: deque[float] = field(default_factory=deque)
+    ticket: AccessToken | None = None
+    menu: list[dict[str, Any]] | None = None
+    permanent_scenes: set[str | int] = field(default_factory=set)
+    calls_today: Counter[tuple[str, int]] = field(default_factory=Counter)
+    recent: dict[str, deque[float]] = field(default_factory=dict)
+    sent: dict[tuple[str, str], tuple[float, int]] = field(default_factory=dict)
+    sealer: Sealer | None = None
+
+    def template(self, template_id: str, kind: str) -> Template | None:
+        """The template of that id and kind, if the account has it."""
+        for template in self.config.templates:
+            if template.id == template_id and template.kind == kind:
+                return template
+        return None
+
+    def within(self, name: str, limit: int, seconds: float, now: float) -> bool:
+        """Count one use of `name` and tell whether it stays within `limit` in `seconds`."""
+        uses = self.recent.setdefault(name, deque())
+        while uses and uses[0] <= now - seconds:
+            uses.popleft()
+        if len(uses) >= limit:
+            return False
+        uses.append(now)
+        return True
+
+
+@dataclass
+class Call:
+    """One call of the API, as the request log keeps it; tokens and secrets are elided."""
+
+    at: float
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any
+    errcode: int = 0
+    status: int = 200
+    fault: bool = False
+
+
+@dataclass
+class Attempt:
+    """One try to deliver a push. `status` is None when no answer came in time."""
+
+    at: float
+    status: int | None = None
+    error: str = ""
+
+
+@dataclass
+class Push:
+    """A message or event for an account's callback, and what became of it.
+
+    `outcome` is success, replied, failed or none (no callback registered); `fault` says what was
+    wrong with the answer.
+    """
+
+    app_id: str
+    openid: str
+    kind: str
+    msg_id: int | None
+    fields: dict[str, Any]
+    attempts: list[Attempt] = field(default_factory=list)
+    outcome: str = ""
+    fault: str = ""
+    reply: dict[str, Any] | None = None
+
+
+def stable_id(*parts: str) -> str:
+    """An identity that survives a restart of the simulator: 27 characters out of a hash."""
+    return urlsafe_b64encode(hashlib.sha256("\n".join(parts).encode()).digest()).decode()[:27]
+
+
+class World:
+    """The platform's memory. `clock` gives seconds since the epoch and may be replaced."""
+
+    def __init__(self, config: PlatformConfig, clock: Callable[[], float] = time.time) -> None:
+        self.config = config
+        self.clock = clock
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self._number = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything that happened since the start."""
+        for task in self.tasks:
+            task.cancel()
+        self.tasks = set()
+        self.accounts = {
+            account.app_id: Account(
+                account, sealer=Sealer(account.aes_key, account.app_id) if account.aes_key else None
+            )
+            for account in (self.config.service_account, self.config.mini_program)
+        }
+        self.openids: dict[tuple[str, str], User] = {}
+        self.users = {person.key: self._user(person) for person in self.config.people}
+        self.codes: dict[str, Code] = {}
+        self.media: dict[str, Media] = {}
+        self.faults = Faults()
+        self.calls: deque[Call] = deque(maxlen=10_000)
+        self.pushes: deque[Push] = deque(maxlen=10_000)
+        self.unionids = self.config.unionids
+        self.latency = self.config.latency
+        self.copies = 1
+
+    def _user(self, person: PersonConfig) -> User:
+        contacts = {
+            app_id: Contact(openid="o" + stable_id("openid", app_id, person.key))
+            for app_id in self.accounts
+        }
+        contact = contacts[self.config.service_account.app_id]
+        contact.follows = person.follows
+        contact.followed_at = self.clock() if person.follows else 0.0
+        unionid = "u" + stable_id("unionid", person.key)
+        user = User(person.key, person.name, person.phone, unionid, contacts)
+        self.openids |= {(app_id, one.openid): user for app_id, one in contacts.items()}
+        return user
+
+    @property
+    def service_account(self) -> Account:
+        """The service account (服务号)."""
+        return self.accounts[self.config.service_account.app_id]
+
+    @property
+    def mini_program(self) -> Account:
+        """The mini-program (小程序)."""
+        return self.accounts[self.config.mini_program.app_id]
+
+    def add_person(self, person: PersonConfig) -> User:
+        """A new person with a phone."""
+        user = self.users[person.key] = self._user(person)
+        return user
+
+    def by_openid(self, app_id: str, openid: Any) -> User | None:
+        """Who has this openid with this account."""
+        return self.openids.get((app_id, openid)) if isinstance(openid, str) else None
+
+    def number(self) -> int:
+        """A new 64-bit number, beyond what a double holds, never repeated, not after a restart."""
+        self._number = max(self._number + 1, 24_000_000_000_000_000 + time.time_ns() // 1000)
+        return self._number
+
+    def show(self, user: User, item: ChatItem) -> ChatItem:
+        """Put a bubble on a phone and wake whoever waits for one."""
+        user.chat.append(item)
+        user.arrived.set()
+        user.arrived = asyncio.Event()
+        return item
+
+    def bubble(self, user: User, kind: str, type_: str, app_id: str, **given: Any) -> ChatItem:
+        """Make and show a bubble."""
+        item = ChatItem(
+            seq=len(user.chat) + 1,
+            at=self.clock(),
+            mine=kind == "own",
+            kind=kind,
+            type=type_,
+            app_id=app_id,
+            **given,
+        )
+        return self.show(user, item)
+
+    def later(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Do this in the background; `settle` waits for it."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    async def settle(self) -> None:
+        """Wait until everything in the background is done, also what that brings about."""
+        while self.tasks:
+            await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    def keep_media(self, app_id: str, kind: str, content: bytes, content_type: str) -> str:
+        """Store temporary media and give its id."""
+        media_id = stable_id("media", str(self.number())) + stable_id(app_id, kind)
+        expires_at = self.clock() + MEDIA_DAYS * 86400
+        self.media[media_id] = Media(content, content_type, kind, app_id, expires_at)
+        return media_id
