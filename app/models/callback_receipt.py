@@ -9,7 +9,10 @@ from app.models.base import Base
 
 
 class CallbackReceipt(Base):
-    """One message or event, by `key` (MsgId, or sender + time + event), with the reply we gave."""
+    """One message or event, by `key` (MsgId, or sender + time + event), with the reply we gave.
+
+    `failures` counts the tries that ended in a fault of ours; 0 once it was answered.
+    """
 
     __tablename__ = "callback_receipts"
 
@@ -17,6 +20,7 @@ class CallbackReceipt(Base):
     key: Mapped[str] = mapped_column(primary_key=True)
     received_at: Mapped[datetime] = mapped_column(index=True)
     reply: Mapped[str | None]
+    failures: Mapped[int] = mapped_column(default=0)
 
 
 class CallbackNonce(Base):
