@@ -7,13 +7,14 @@ is wrong; 2: the command line was. Every error is one line.
 import os
 import signal
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from app import logs
 from app.errors import CommandFailed
-from app.settings import BadSettings, Settings, get_settings
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 app = typer.Typer(
     name="xunhe",
@@ -37,7 +38,7 @@ def serve(
     """启动网页服务；就绪后在标准输出打印网址。"""
     from app.supervisor.serving import serve
 
-    serve(_settings(), host=host, port=port, workers=workers, with_worker=with_worker, demo=demo)
+    serve(host, port, workers=workers, with_worker=with_worker, demo=demo)
 
 
 @app.command()
@@ -57,8 +58,14 @@ def migrate() -> None:
         typer.echo("数据库结构已更新。" if migrate(url) else "数据库结构已是最新。")
 
 
-def _settings() -> Settings:
-    settings = get_settings()
+def _settings() -> "Settings":
+    from app import logs
+    from app.settings import BadSettings, get_settings
+
+    try:
+        settings = get_settings()
+    except BadSettings as error:
+        raise CommandFailed(str(error)) from None
     logs.configure(settings.log_level)
     return settings
 
@@ -71,7 +78,7 @@ def main() -> None:
         code = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         _fail("已中断。", 130)
-    except (CommandFailed, BadSettings) as error:
+    except CommandFailed as error:
         _fail(str(error))
     except BrokenPipeError:  # `xunhe … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -10,11 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from app.errors import CommandFailed
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 _ROOT = str(Path(__file__).parents[2])
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _STEADY_S = 0.25, 30, 60
@@ -101,7 +100,7 @@ class Child:
             if self._stopping.is_set():
                 await self._end(process)
                 return
-            log.error("child_ended", child=self.name, code=process.returncode)
+            log.error("child %s ended with code %s", self.name, process.returncode)
             pause = _FIRST_PAUSE_S if loop.time() - started > _STEADY_S else pause
             await _first_of(asyncio.sleep(pause), self._stopping.wait())
             if self._stopping.is_set():
@@ -114,7 +113,8 @@ class Child:
         _signal(process, signal.SIGTERM)
         await _first_of(process.wait(), asyncio.sleep(self.drain_s), self._hurry.wait())
         if process.returncode is None:
-            log.warning("child_killed", child=self.name)
+            if not self._hurry.is_set():
+                log.warning("child %s had to be killed", self.name)
             _signal(process, signal.SIGKILL)
         await process.wait()
 

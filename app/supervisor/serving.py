@@ -9,61 +9,46 @@ import socket
 import sys
 from collections.abc import Generator
 
-import structlog
-
-from app import embedded_postgres
 from app.errors import CommandFailed
-from app.opening import opened
-from app.settings import Settings
 from app.supervisor import demonstration
 from app.supervisor.child import Child
-
-log = structlog.get_logger(__name__)
 
 _BACKLOG = 2048
 
 
-def serve(
-    settings: Settings, *, host: str, port: int, workers: int, with_worker: bool, demo: bool
-) -> None:
+def serve(host: str, port: int, *, workers: int, with_worker: bool, demo: bool) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP.
 
     Prints the web's address on stdout once it answers. Raises `CommandFailed` when it cannot
-    begin: the port is taken, the database is not to be had, a child does not come up.
+    begin: the port is taken, a setting is wrong, the database is not to be had, a child does not
+    come up.
     """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_bound(host, port))
         address = _address_of(listener)
-        environment = _environment_of(settings)
-        children: list[Child] = []
+        environment = dict(os.environ)
+        web = [_child("web", environment, listener) for _ in range(workers)]
+        others = []
         if demo:
-            settings = settings.model_copy(update={"demo": True})
             simulator = stack.enter_context(_bound("127.0.0.1", 0))
             environment |= demonstration.environment(address, _address_of(simulator))
-            children.append(_child("simulator", environment, simulator))
-        web = [_child("web", environment, listener) for _ in range(workers)]
-        children += web
+            others.append(_child("simulator", environment, simulator))
         if with_worker or demo:
-            children.append(Child("worker", "app.worker", environment=environment))
-        asyncio.run(_Serving(settings, address, listener, web, children).run())
+            others.append(Child("worker", "app.worker", environment=environment))
+        printed = [address, f"{address}/simulator"] if demo else [address]
+        asyncio.run(_Serving(listener, web, others, printed).run())
 
 
 class _Serving:
     """One run of `serve`, from the first child to the last."""
 
     def __init__(
-        self,
-        settings: Settings,
-        address: str,
-        listener: socket.socket,
-        web: list[Child],
-        children: list[Child],
+        self, listener: socket.socket, web: list[Child], others: list[Child], printed: list[str]
     ) -> None:
-        self._settings = settings
-        self._address = address
         self._listener = listener
         self._web = web
-        self._children = children
+        self._children = [*web, *others]
+        self._printed = printed
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -72,40 +57,39 @@ class _Serving:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._asked_to_stop)
         try:
-            # The children load their code while the database starts.
-            for child in self._children:
-                await child.spawn()
-            database = opened(self._settings)
-            await asyncio.to_thread(database.__enter__)
+            # The first child loads its code while we load ours and the database starts; the
+            # others would only take the processor from it.
+            await self._web[0].spawn()
+            database = await asyncio.to_thread(_enter_database)
             try:
                 await self._begin()
                 await self._stopping.wait()
             finally:
                 await self._end()
-                await asyncio.to_thread(database.__exit__, None, None, None)
+                await asyncio.to_thread(database.close)
         finally:
             for child in self._children:
                 child.hurry()
                 await child.stop()
 
     async def _begin(self) -> None:
-        for child in self._children:
-            child.go()
-        beginning = asyncio.gather(*(child.ready() for child in self._web))
+        first, *others = self._children
+        first.go()
+        up = asyncio.create_task(first.ready())
         stopping = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait((beginning, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((up, stopping), return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
         stopping.cancel()
         if self._stopping.is_set():
-            beginning.cancel()
             return
-        await beginning
-        for child in self._children:
-            child.keep()
-        sys.stdout.write(f"{self._address}\n")
-        if self._settings.demo:
-            sys.stdout.write(f"{self._address}/simulator\n")
+        await up  # raises if it did not come up
+        first.keep()
+        sys.stdout.write("".join(f"{line}\n" for line in self._printed))
         sys.stdout.flush()
-        log.info("serving", address=self._address, web=len(self._web))
+        for child in others:
+            await child.spawn()
+            child.go()
+            child.keep()
 
     async def _end(self) -> None:
         """The web first, so that what it has accepted is finished; then the others."""
@@ -120,6 +104,24 @@ class _Serving:
         self._stopping.set()
 
 
+def _enter_database() -> contextlib.ExitStack:
+    """Read the settings and open the database; who closes the stack lets go of it."""
+    # Imported now and not above, because the children are already on their way meanwhile: it is
+    # a third of the time until the first answer.
+    from app import logs  # noqa: PLC0415
+    from app.opening import opened  # noqa: PLC0415
+    from app.settings import BadSettings, get_settings  # noqa: PLC0415
+
+    try:
+        settings = get_settings()
+    except BadSettings as error:
+        raise CommandFailed(str(error)) from None
+    logs.configure(settings.log_level)
+    stack = contextlib.ExitStack()
+    stack.enter_context(opened(settings))
+    return stack
+
+
 def _child(kind: str, environment: dict[str, str], listener: socket.socket) -> Child:
     descriptor = listener.fileno()
     return Child(
@@ -129,12 +131,6 @@ def _child(kind: str, environment: dict[str, str], listener: socket.socket) -> C
         environment,
         inherited=(descriptor,),
     )
-
-
-def _environment_of(settings: Settings) -> dict[str, str]:
-    """The children's: the database is held by us, so to them it is just an address."""
-    url = settings.database.url or embedded_postgres.url_of(settings.data_dir)
-    return os.environ | {"XUNHE_DATABASE_URL": url}
 
 
 @contextlib.contextmanager
