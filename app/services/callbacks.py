@@ -9,6 +9,7 @@ sender read of a broken service for ever.
 import asyncio
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
+from traceback import extract_tb
 from typing import Any, Protocol
 
 import psycopg
@@ -144,9 +145,15 @@ async def _attempt(
         return await _or_unavailable(_once(sessions, incoming, answer, now, alive))
     except Forbidden:
         raise
-    except Exception as error:
-        # Whatever it is: WeChat's next try must not be refused for it.
-        log.exception("callback failed", app=incoming.app, message=type(incoming.message).__name__)
+    except Exception as error:  # noqa: BLE001  whatever it is, WeChat must hear something
+        log.error(
+            "callback failed",
+            app=incoming.app,
+            message=type(incoming.message).__name__,
+            error=type(error).__name__,
+            # Where and not what: the texts of errors quote what people write.
+            where=[f"{each.name}:{each.lineno}" for each in extract_tb(error.__traceback__)[-6:]],
+        )
         return await _or_unavailable(_given_up(sessions, incoming, now, error))
 
 

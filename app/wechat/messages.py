@@ -11,6 +11,10 @@ class Pushed(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    def __repr__(self) -> str:
+        """The kind alone: whatever prints a message would print what somebody wrote."""
+        return f"<{type(self).__name__}>"
+
     openid: str
     sent_at: datetime
     key: str
