@@ -25,8 +25,8 @@ from app.wechat.simulator import (
 from app.wechat.simulator.caller import Binary, Caller
 from app.wechat.simulator.faults import Fault
 from app.wechat.simulator.platform import Platform
+from app.wechat.simulator.records import Account, Call
 from app.wechat.simulator.refusals import Refused, refusal
-from app.wechat.simulator.state import Account, Call
 
 SECRETS = {"access_token", "secret", "session_key", "js_code"}
 DAY = 86400

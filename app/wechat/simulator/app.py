@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from app.wechat.simulator import logins, qr
 from app.wechat.simulator.api import CALLS, OPEN_CALLS, PlatformApi
+from app.wechat.simulator.control import Control
 from app.wechat.simulator.platform import Platform
 from app.wechat.simulator.refusals import Refused
 from app.wechat.simulator.web import COOKIE, WebPhone
@@ -59,7 +60,7 @@ def create_app(platform: Platform) -> Starlette:
             return HTMLResponse(f"<p>{escape(refused.body['errmsg'])}</p>")
         return RedirectResponse(target, status_code=302)
 
-    phone = WebPhone(platform)
+    inner = [*WebPhone(platform).routes(), *Control(platform).routes()]
     paths = [*CALLS, *OPEN_CALLS]
     return Starlette(
         lifespan=lifespan,
@@ -69,7 +70,7 @@ def create_app(platform: Platform) -> Starlette:
             Route("/connect/oauth2/authorize", authorize),
             Route("/simulator", to_page),
             Route("/simulator/", page),
-            Mount("/simulator/api", routes=phone.routes()),
+            Mount("/simulator/api", routes=inner),
             Mount("/simulator/static", StaticFiles(directory=STATIC)),
         ],
     )

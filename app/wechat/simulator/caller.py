@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.wechat.simulator.platform import Platform
+from app.wechat.simulator.records import Account, Contact, User
 from app.wechat.simulator.refusals import Refused
-from app.wechat.simulator.state import Account, Contact, User
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ class AccountConfig:
 
     `aes_key` is the EncodingAESKey (43 characters), needed unless `mode` is plain. An empty
     `callback_url` means that nothing is pushed. `pages` are the published pages of a mini-program
-    (empty: any page exists), `oauth_domains` the hosts allowed for web login (empty: any).
+    (empty: any page exists), `oauth_domains` the hosts allowed for web login (empty: any). An
+    `original_id` is made up from the appid when none is given.
     """
 
     app_id: str
@@ -37,7 +38,7 @@ class AccountConfig:
     aes_key: str = ""
     mode: Mode = "safe"
     callback_url: str = ""
-    original_id: str = "gh_000000000000"
+    original_id: str = ""
     name: str = ""
     push_format: Literal["xml", "json"] = "xml"
     templates: tuple[Template, ...] = ()
@@ -50,6 +51,8 @@ class AccountConfig:
             raise ValueError(f"{self.app_id}: aes_key must have 43 characters")
         if not self.token:
             raise ValueError(f"{self.app_id}: token must not be empty")
+        if not self.original_id:
+            object.__setattr__(self, "original_id", f"gh_{self.app_id[-12:]}")
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class PlatformConfig:
     path, beyond which an account gets 45009. `map_layers`: GeoJSON (WGS-84) by layer name
     (waterbodies, reaches, grid_cells, steles), each a FeatureCollection, an http(s) address, or
     the path of a file. `stele_url` and `stele_scene` say what the QR code of a stele holds,
-    with `{code}` for its code; an empty one means that such codes are not printed.
+    with `{code}` for its code; an empty one means that such codes are not printed. `stele_urls`
+    gives the whole address of some steles by code, where it holds more than the code.
     """
 
     service_account: AccountConfig
@@ -89,5 +93,6 @@ class PlatformConfig:
     map_layers: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
     stele_url: str = ""
     stele_scene: str = "{code}"
+    stele_urls: Mapping[str, str] = field(default_factory=dict)
     risky_words: tuple[str, ...] = ("违禁示例",)
     review_words: tuple[str, ...] = ("疑似示例",)

@@ -44,7 +44,7 @@ async def steles(platform: Platform) -> list[dict[str, Any]]:
                 "name": properties.get("name") or code,
                 "lon": coordinates[0],
                 "lat": coordinates[1],
-                "url": config.stele_url.replace("{code}", code),
+                "url": config.stele_urls.get(code, config.stele_url.replace("{code}", code)),
                 "scene": config.stele_scene.replace("{code}", code),
             }
         )

@@ -9,8 +9,9 @@ from urllib.parse import urlencode, urlsplit
 from app.wechat.simulator.caller import Caller
 from app.wechat.simulator.phone import Phone
 from app.wechat.simulator.platform import Platform
+from app.wechat.simulator.records import Account, Code
 from app.wechat.simulator.refusals import Refused
-from app.wechat.simulator.state import Account, Code, stable_id
+from app.wechat.simulator.state import stable_id
 from app.wechat.simulator.tokens import credentials
 
 SESSIONS_A_MINUTE = 100

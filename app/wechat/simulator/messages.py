@@ -5,9 +5,9 @@ from typing import Any
 from app.wechat.simulator import fields
 from app.wechat.simulator.caller import Caller
 from app.wechat.simulator.config import Template
-from app.wechat.simulator.phone import subscription_event
+from app.wechat.simulator.events import subscription_event
+from app.wechat.simulator.records import Contact, User
 from app.wechat.simulator.refusals import Refused
-from app.wechat.simulator.state import Contact, User
 
 DEDUPE_SECONDS = 600
 TEXT_BYTES = 2048

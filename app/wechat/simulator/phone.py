@@ -7,8 +7,9 @@ from typing import Any
 
 from app.wechat.simulator import scenes
 from app.wechat.simulator.datum import to_gcj02
+from app.wechat.simulator.events import subscription_event
 from app.wechat.simulator.pushes import Pushes
-from app.wechat.simulator.state import (
+from app.wechat.simulator.records import (
     Account,
     ChatItem,
     Code,
@@ -16,8 +17,8 @@ from app.wechat.simulator.state import (
     Push,
     User,
     Window,
-    World,
 )
+from app.wechat.simulator.state import World
 
 CODE_SECONDS = 300
 
@@ -317,12 +318,3 @@ class Phone:
     async def _list_event(self, account: Account, what: str, rows: list[dict[str, Any]]) -> Push:
         fields = subscription_event(account, what, rows)
         return await self._push.send(account, self.user, fields)
-
-
-def subscription_event(account: Account, what: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """An event about subscriptions: `what` is popup, change or sent; JSON unwraps a lone row."""
-    name = f"subscribe_msg_{what}_event"
-    fields: dict[str, Any] = {"MsgType": "event", "Event": name}
-    if account.config.push_format == "json":
-        return {**fields, "List": rows[0] if len(rows) == 1 else rows}
-    return {**fields, f"SubscribeMsg{what.capitalize()}Event": {"List": rows}}

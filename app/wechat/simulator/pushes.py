@@ -9,7 +9,13 @@ import httpx
 
 from app.wechat.simulator import replies
 from app.wechat.simulator.crypto import sign
-from app.wechat.simulator.state import FAULT_NOTICE, Account, Attempt, Push, User, World
+from app.wechat.simulator.records import (
+    Account,
+    Attempt,
+    Push,
+    User,
+)
+from app.wechat.simulator.state import FAULT_NOTICE, World
 from app.wechat.simulator.xml import document
 
 # What somebody did in the chat and waits for: only then do they see that the service is broken.

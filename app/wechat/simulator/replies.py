@@ -6,7 +6,7 @@ from xml.parsers.expat import ExpatError
 import xmltodict
 
 from app.wechat.simulator.crypto import Unreadable, matches
-from app.wechat.simulator.state import Account, Push
+from app.wechat.simulator.records import Account, Push
 
 LIMIT = 2048
 KINDS = {"text", "image", "voice", "video", "music", "news", "transfer_customer_service"}

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 
 from app.wechat.simulator.caller import Caller
+from app.wechat.simulator.records import User
 from app.wechat.simulator.refusals import Refused
-from app.wechat.simulator.state import User
 
 ACTIVE_SECONDS = 7200
 TEXT_LENGTH = 2500

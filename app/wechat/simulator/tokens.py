@@ -6,8 +6,8 @@ from typing import Any
 
 from app.wechat.simulator.caller import Caller
 from app.wechat.simulator.platform import Platform
+from app.wechat.simulator.records import AccessToken, Account
 from app.wechat.simulator.refusals import Refused
-from app.wechat.simulator.state import AccessToken, Account
 
 LIFETIME = 7200
 ROLL_OVER = 300

@@ -1,9 +1,8 @@
-"""The web phone's own API under /simulator/api, which scripts and other processes may use too."""
+"""The web phone's own API under /simulator/api: a chat, and what one may do in it."""
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Any
 
 from starlette.datastructures import UploadFile
@@ -13,10 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.wechat.simulator import journey, landscape, photos, scenes
-from app.wechat.simulator.faults import Fault
 from app.wechat.simulator.phone import NotFollowing, Phone
 from app.wechat.simulator.platform import Platform
-from app.wechat.simulator.state import Account, ChatItem
+from app.wechat.simulator.records import Account, ChatItem
 
 COOKIE = "simulator_person"
 LONGEST_WAIT = 25.0
@@ -33,11 +31,10 @@ class WebPhone:
         self._platform = platform
 
     def routes(self) -> list[Route]:
-        """All of them, to be mounted at /simulator/api."""
+        """Those of the page, to be mounted at /simulator/api."""
         return [
             Route("/setup", self.setup),
             Route("/map", self.map),
-            Route("/people/{key}", self.person),
             Route("/people/{key}/chat", self.chat),
             Route("/people/{key}/pick", self.pick, methods=["POST"]),
             Route("/people/{key}/acts", self.act, methods=["POST"]),
@@ -45,10 +42,6 @@ class WebPhone:
             Route("/people/{key}/journey", self.journey, methods=["POST"]),
             Route("/media/{media_id}", self.media),
             Route("/samples/{number:int}.jpg", self.sample),
-            Route("/calls", self.calls),
-            Route("/pushes", self.pushes),
-            Route("/faults", self.faults, methods=["GET", "POST", "DELETE"]),
-            Route("/reset", self.reset, methods=["POST"]),
         ]
 
     async def setup(self, request: Request) -> Response:
@@ -83,16 +76,6 @@ class WebPhone:
         """The layers of the map."""
         del request
         return JSONResponse(await landscape.layers(self._platform))
-
-    async def person(self, request: Request) -> Response:
-        """One person with their identities: for tests and developers."""
-        user = self._phone(request).user
-        ids = {
-            "service_account": user.contacts[self._platform.service_account.config.app_id].openid,
-            "mini_program": user.contacts[self._platform.mini_program.config.app_id].openid,
-        }
-        body = {"key": user.key, "name": user.name, "phone": user.phone, "openids": ids}
-        return JSONResponse(body | {"unionid": user.unionid})
 
     async def chat(self, request: Request) -> Response:
         """Bubbles after number `after`; with `wait` (seconds) the answer waits for one."""
@@ -178,34 +161,6 @@ class WebPhone:
         """A drawn photo."""
         content = await asyncio.to_thread(photos.sample, request.path_params["number"])
         return Response(content, media_type="image/jpeg")
-
-    async def calls(self, request: Request) -> Response:
-        """The last calls of the API, newest last."""
-        limit = int(request.query_params.get("limit", "100"))
-        return JSONResponse([asdict(call) for call in list(self._platform.calls)[-limit:]])
-
-    async def pushes(self, request: Request) -> Response:
-        """The last pushes with their attempts, newest last."""
-        limit = int(request.query_params.get("limit", "100"))
-        return JSONResponse([asdict(push) for push in list(self._platform.pushes)[-limit:]])
-
-    async def faults(self, request: Request) -> Response:
-        """Read, add to or clear the script of faults; fields as in `faults.Fault`."""
-        faults = self._platform.faults
-        if request.method == "DELETE":
-            faults.clear()
-        if request.method == "POST":
-            try:
-                faults.add(Fault(**await request.json()))
-            except (TypeError, ValueError) as error:
-                return JSONResponse({"error": str(error)}, status_code=422)
-        return JSONResponse([asdict(rule) for rule in faults.rules])
-
-    async def reset(self, request: Request) -> Response:
-        """Forget everything that happened."""
-        del request
-        self._platform.reset()
-        return JSONResponse({})
 
     def _phone(self, request: Request) -> Phone:
         key = request.path_params["key"]

@@ -54,7 +54,7 @@ CONFIG = PlatformConfig(
         PersonConfig("zhou", "示例乙", "19900000002"),
         PersonConfig("guest", "示例丙"),
     ),
-    push_timeout=2.0,
+    push_timeout=30,
     push_pause=0,
 )
 
@@ -97,7 +97,10 @@ class FakeCallback:
         query, body = dict(request.query_params), await request.body()
         assert matches(query["signature"], account.token, query["timestamp"], query["nonce"])
         if request.method == "GET":
-            response = Response(query["echostr"], media_type="text/plain")
+            echo = query["echostr"].encode()
+            if "msg_signature" in query:
+                echo = Sealer(account.aes_key, account.app_id).decrypt(query["echostr"])
+            response = Response(echo, media_type="text/plain")
             await response(scope, receive, send)
             return
         parsed = json.loads(body) if body.startswith(b"{") else xmltodict.parse(body)["xml"]

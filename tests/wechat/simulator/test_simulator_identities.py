@@ -1,6 +1,7 @@
 """Codes, unionids, phone numbers, web login, QR codes, media."""
 
 import io
+from collections import deque
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -231,6 +232,18 @@ async def test_mini_program_code_decodes(api: Api) -> None:
 async def test_mini_program_code_limits(api: Api, given: dict[str, Any], errcode: int) -> None:
     body = {"scene": "JB-01"} | given
     assert (await api.post(MINI, "/wxa/getwxacodeunlimit", **body))["errcode"] == errcode
+
+
+async def test_mini_program_codes_are_given_5000_times_a_minute(
+    api: Api, platform: Platform, clock: Clock
+) -> None:
+    used = platform.mini_program.recent.setdefault("getwxacodeunlimit", deque())
+    used.extend([clock.now] * 5000)
+    path = "/wxa/getwxacodeunlimit"
+    assert (await api.post(MINI, path, scene="1"))["errcode"] == 45009
+    clock.pass_(60)
+    answer = await api.raw_post(MINI, path, b'{"scene":"1"}')
+    assert answer.headers["content-type"] == "image/png"
 
 
 async def test_unpublished_page_without_check_path(api: Api) -> None:

@@ -11,7 +11,8 @@ import pytest
 from app.wechat.simulator.config import PlatformConfig
 from app.wechat.simulator.phone import NotFollowing
 from app.wechat.simulator.platform import Platform
-from app.wechat.simulator.state import FAULT_NOTICE, Push
+from app.wechat.simulator.records import Push
+from app.wechat.simulator.state import FAULT_NOTICE
 from tests.wechat.simulator.conftest import (
     CONFIG,
     MINI,
@@ -26,7 +27,7 @@ from tests.wechat.simulator.conftest import (
 
 def quick(config: PlatformConfig = CONFIG) -> PlatformConfig:
     """A platform that loses its patience at once."""
-    return replace(config, push_timeout=0.05)
+    return replace(config, push_timeout=0.3)
 
 
 def told(platform: Platform, key: str = "li") -> list[str]:
@@ -34,8 +35,9 @@ def told(platform: Platform, key: str = "li") -> list[str]:
 
 
 async def test_address_is_verified_in_both_forms(platform: Platform) -> None:
-    assert await platform.push.verify(platform.service_account) is True
-    assert await platform.push.verify(platform.mini_program) is True
+    for account in platform.accounts.values():
+        assert await platform.push.verify(account) is True
+        assert await platform.push.verify(account, sealed=True) is True
 
 
 @pytest.mark.parametrize("mode", ["plain", "compatible", "safe"])

@@ -27,8 +27,13 @@ STELE = {
     "properties": {"code": "JB-01", "name": "一号界碑"},
     "geometry": {"type": "Point", "coordinates": [102.99, 24.9]},
 }
+UNNAMED = {
+    "type": "Feature",
+    "properties": {"code": "JB-02"},
+    "geometry": {"type": "Point", "coordinates": [103.0, 24.91]},
+}
 MAP: dict[str, Any] = {
-    "steles": {"type": "FeatureCollection", "features": [STELE]},
+    "steles": {"type": "FeatureCollection", "features": [STELE, UNNAMED]},
     "reaches": "/nowhere.geojson",
 }
 
@@ -158,7 +163,8 @@ async def test_drawn_photos_differ_as_pictures_too(api: Api) -> None:
 
 
 async def test_setup_lists_people_steles_and_templates(make_platform: MakePlatform) -> None:
-    config = replace(CONFIG, map_layers=MAP, stele_url="http://ours/s/{code}")
+    signed = {"JB-02": "http://ours/s/JB-02?t=signed"}
+    config = replace(CONFIG, map_layers=MAP, stele_url="http://ours/s/{code}", stele_urls=signed)
     api = Api(make_platform(config))
     async with api.http:
         setup = (await api.http.get("/simulator/api/setup")).json()
@@ -177,7 +183,15 @@ async def test_setup_lists_people_steles_and_templates(make_platform: MakePlatfo
             "lat": 24.9,
             "url": "http://ours/s/JB-01",
             "scene": "JB-01",
-        }
+        },
+        {
+            "code": "JB-02",
+            "name": "JB-02",
+            "lon": 103.0,
+            "lat": 24.91,
+            "url": "http://ours/s/JB-02?t=signed",
+            "scene": "JB-02",
+        },
     ]
     assert [template["id"] for template in setup["templates"]] == ["S-ONCE", "M-ONCE", "M-LONG"]
     # A layer that cannot be read is left out, the others are there.
@@ -233,3 +247,25 @@ async def test_mini_program_walks_through_a_backend() -> None:
         "GET /api/v1/check-ins/{id}",
         "GET /api/v1/me",
     ]
+
+
+async def test_people_and_switches_are_set_from_another_process(
+    api: Api, platform: Platform, callback: FakeCallback
+) -> None:
+    path = "/simulator/api/people"
+    joined = await api.http.post(path, json={"key": "new", "name": "示例丁", "follows": True})
+    assert (joined.status_code, joined.json()) == (201, {"key": "new"})
+    assert (await api.http.post(path, json={"name": "示例丁"})).status_code == 422
+    traits = {"template_outcome": "failed:user block", "blocked": True}
+    body = (await api.http.patch(f"{path}/new", json=traits)).json()
+    assert (body["template_outcome"], body["blocked"], body["snapshot"]) == (
+        "failed:user block",
+        True,
+        False,
+    )
+    openid = platform.phone("new").contact.openid
+    assert body["openids"]["service_account"] == openid
+    switches = (await api.http.post("/simulator/api/switches", json={"copies": 2})).json()
+    assert switches == {"latency": 0.0, "unionids": True, "copies": 2}
+    await act(api, "new", act="say", text="你好")
+    assert [message["FromUserName"] for message in callback.messages] == [openid, openid]

@@ -28,7 +28,7 @@ export class SmallMap {
     const [west, south, east, north] = bounds[0] < bounds[2] ? bounds : EMPTY
     this.squeeze = Math.cos((south + north) / 2 * Math.PI / 180)
     this.shapes.replaceChildren()
-    for (const name of ['waterbodies', 'grid_cells', 'reaches']) {
+    for (const name of ['grid_cells', 'waterbodies', 'reaches']) {
       for (const feature of (layers[name]?.features ?? []).slice(0, 3000)) this.shape(name, feature)
     }
     this.steles = (layers.steles?.features ?? []).slice(0, 3000).map(f => ({
@@ -95,6 +95,14 @@ export class SmallMap {
     return best
   }
 
+  // Whoever taps on a stele means the stele.
+  steleNear (event) {
+    const at = this.where(event)
+    const pixel = this.view.h / this.svg.getBoundingClientRect().height
+    return this.steles.find(stele =>
+      Math.hypot(this.x(stele.lon) - at.x, this.y(stele.lat) - at.y) < 9 * pixel)
+  }
+
   frameSoon () {
     cancelAnimationFrame(this.next)
     this.next = requestAnimationFrame(() => this.view && this.frame())
@@ -130,7 +138,9 @@ export class SmallMap {
     this.svg.addEventListener('pointerup', event => {
       if (down && !down.moved) {
         const at = this.where(event)
-        this.pick(at.x / this.squeeze, -at.y)
+        const stele = this.steleNear(event)
+        if (stele) this.pick(stele.lon, stele.lat)
+        else this.pick(at.x / this.squeeze, -at.y)
       }
       down = null
     })

@@ -48,12 +48,12 @@ function content (item) {
     return make('div', { className: 'bubble picture' }, image)
   }
   if (item.type === 'voice' || item.type === 'video') {
-    return make('div', { className: 'bubble' }, item.type === 'voice' ? '🔊 语音' : '🎬 视频')
+    return make('div', { className: 'bubble' }, item.type === 'voice' ? '（语音）' : '（视频）')
   }
   if (item.type === 'location') {
     const [lon, lat] = item.place
     const datum = make('div', { className: 'faint' }, `${lat.toFixed(5)}, ${lon.toFixed(5)}（火星坐标）`)
-    return make('div', { className: 'bubble' }, `📍 ${item.text || '地图上的位置'}`, datum)
+    return make('div', { className: 'bubble' }, make('strong', { className: 'pinned' }, item.text || '地图上的位置'), datum)
   }
   if (item.type === 'card' || item.type === 'news' || item.type === 'miniprogrampage') return card(item)
   return make('div', { className: 'bubble' }, ...linked(item.text))
@@ -100,7 +100,7 @@ async function listen () {
   const { signal } = state.stop = new AbortController()
   for (let first = true; !signal.aborted; first = false) {
     try {
-      const answer = await fetch('api/' + mine(`chat?after=${state.seen}&wait=${first ? 0 : 20}`), { signal })
+      const answer = await fetch('api/' + mine(`chat?after=${state.seen}&wait=${first ? 0 : 5}`), { signal })
       if (!answer.ok) throw new Error(answer.status)
       receive(await answer.json())
       $('offline').hidden = true
@@ -130,6 +130,7 @@ async function become (key) {
 
 function follows (yes) {
   state.follows = yes
+  $('chat').dataset.hint = yes ? '发条消息，或者点菜单试试' : '关注公众号后开始聊天'
   $('follow').textContent = yes ? '取消关注' : '关注公众号'
   $('follow').className = yes ? 'plain' : 'send'
   $('text').disabled = $('say').querySelector('button').disabled = !yes
