@@ -57,6 +57,27 @@ def area_m2(polygon: BaseGeometry) -> float:
     return float(_GEOD.geometry_area_perimeter(turned)[0])
 
 
+def areas_m2(polygons: NDArray[numpy.object_]) -> list[float]:
+    """Areas as `area_m2` has them, of many (multi)polygons at once."""
+    turned = shapely.orient_polygons(polygons, exterior_cw=False)
+    is_simple = (shapely.get_type_id(turned) == shapely.GeometryType.POLYGON) & (
+        shapely.get_num_interior_rings(turned) == 0
+    )
+    points, owners = shapely.get_coordinates(turned, return_index=True)
+    starts = numpy.searchsorted(owners, numpy.arange(len(turned) + 1)).tolist()
+    areas = []
+    for polygon, simple, start, end in zip(
+        turned, is_simple.tolist(), starts[:-1], starts[1:], strict=True
+    ):
+        if simple:
+            # pyproj may write into what it is given: each ring is a copy of its own.
+            lons, lats = points[start:end, 0].copy(), points[start:end, 1].copy()
+            areas.append(float(_GEOD.polygon_area_perimeter(lons, lats)[0]))
+        else:
+            areas.append(float(_GEOD.geometry_area_perimeter(polygon)[0]))
+    return areas
+
+
 def nearest_point(lon: float, lat: float, line: BaseGeometry) -> Position:
     """The point of `line` nearest to the given one.
 

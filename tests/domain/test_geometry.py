@@ -2,6 +2,7 @@
 
 import math
 
+import numpy
 import pytest
 import shapely
 from hypothesis import given
@@ -63,6 +64,14 @@ def test_holes_and_islands_are_reckoned_with() -> None:
     assert geometry.area_m2(shapely.union(outer, island)) == pytest.approx(
         geometry.area_m2(outer) + geometry.area_m2(island)
     )
+
+
+def test_many_areas_at_once_equal_single_ones() -> None:
+    outer = shapely.box(103, 24.9, 103.01, 24.91)
+    holed = outer.difference(shapely.box(103.002, 24.902, 103.004, 24.904))
+    islands = shapely.union(outer, shapely.box(103.02, 24.9, 103.03, 24.91))
+    shapes = [outer, holed, islands, outer.reverse()]
+    assert geometry.areas_m2(numpy.array(shapes)) == [geometry.area_m2(one) for one in shapes]
 
 
 @given(near_the_lake, near_the_lake, near_the_lake)

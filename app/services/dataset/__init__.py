@@ -4,6 +4,7 @@ from app.services.dataset.area import read_area_of_interest
 from app.services.dataset.exporting import export_folder
 from app.services.dataset.faults import BadDataset, Fault
 from app.services.dataset.importing import import_folder
+from app.services.dataset.sheets import Progress
 from app.services.dataset.summary import Counts, Summary
 from app.services.dataset.template import write_template
 
@@ -11,6 +12,7 @@ __all__ = [
     "BadDataset",
     "Counts",
     "Fault",
+    "Progress",
     "Summary",
     "export_folder",
     "import_folder",

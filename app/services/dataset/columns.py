@@ -8,7 +8,7 @@ from typing import Any
 import shapely
 
 from app.clock import LAKE
-from app.domain.geometry import length_m
+from app.domain.geometry import areas_m2, length_m
 from app.models import uuid7
 from app.services.dataset import shapes
 from app.services.dataset.checking import area_rows
@@ -117,7 +117,7 @@ def _shaped(sheet: Sheet, columns: Columns) -> None:
     if sheet.table.stem == "reaches":
         columns["length_m"] = Values([length_m(line) for line in geometry], differs=False)
     if sheet.table.stem == "grid_cells":
-        columns["area_m2"] = Values(shapes.areas_m2(geometry), differs=False)
+        columns["area_m2"] = Values(areas_m2(geometry), differs=False)
 
 
 def _lineages(sheet: Sheet, columns: Columns, register: Register, _now: datetime) -> None:

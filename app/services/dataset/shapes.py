@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from app.domain.datum import Datum, array_to_wgs84
-from app.domain.geometry import area_m2
 from app.services.dataset.faults import Fault
 from app.services.dataset.sheets import Sheet
 
@@ -117,11 +116,6 @@ def boxes(geometry: Geometries) -> list[str]:
         f"({east!r},{north!r}),({west!r},{south!r})"
         for west, south, east, north in shapely.bounds(geometry).tolist()
     ]
-
-
-def areas_m2(geometry: Geometries) -> list[float]:
-    """The area of each in square metres."""
-    return [area_m2(polygon) for polygon in geometry]
 
 
 def _built(kind: str, coordinates: list[Any]) -> Geometries:
