@@ -47,6 +47,7 @@ class Call:
 
     `repeatable`: asking twice does no more than asking once. `waited_for`: somebody looks at a
     spinner. `subject`: the template or page, so that a fault of one does not stop the others.
+    `binary`: the answer is a file, or JSON when it went wrong.
     """
 
     method: str
@@ -57,6 +58,7 @@ class Call:
     repeatable: bool = True
     waited_for: bool = False
     subject: str = ""
+    binary: bool = False
     limit: int = ANSWER_LIMIT
     within_s: float = _JOB_WITHIN_S
 
@@ -197,12 +199,15 @@ class Caller:
             raise _Troubled(type(error).__name__, sent=not was_not_sent(error)) from None
         if response.status_code != 200:
             raise _Troubled(f"HTTP {response.status_code}")
-        return self._understood(response)
+        return self._understood(response, binary=call.binary)
 
-    def _understood(self, response: httpx.Response) -> dict[str, Any] | httpx.Response:
+    def _understood(
+        self, response: httpx.Response, *, binary: bool
+    ) -> dict[str, Any] | httpx.Response:
         """WeChat labels JSON as text/plain now and then; a picture never begins with a brace."""
         if response.content.lstrip()[:1] != b"{":
-            if "json" in response.headers["content-type"]:
+            # Some proxy's page, perhaps: no call of ours is answered by text.
+            if not binary or response.headers["content-type"].startswith("text/"):
                 raise _Troubled("no JSON")
             return response
         try:

@@ -97,7 +97,7 @@ class MiniProgram:
             "env_version": env,
             "width": px,
         }
-        call = Call("POST", path, body=body, subject=page, limit=4 << 20)
+        call = Call("POST", path, body=body, subject=page, binary=True, limit=4 << 20)
         answer = await self.caller.answer(call)
         if not isinstance(answer, Response):
             raise TryAgain(path, reason="an answer without a picture")

@@ -105,7 +105,7 @@ class ServiceAccount:
         """
         path = "cgi-bin/media/get"
         params = {"media_id": media_id}
-        call = Call("GET", path, params=params, limit=limit, within_s=MEDIA_WITHIN_S)
+        call = Call("GET", path, params=params, binary=True, limit=limit, within_s=MEDIA_WITHIN_S)
         answer = await self.caller.answer(call)
         if isinstance(answer, dict):
             # A video is not given but pointed to.
