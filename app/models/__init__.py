@@ -22,9 +22,9 @@ from app.models.obligation import HolderKind, Obligation, Period, PhotoRule
 from app.models.organisation import Organisation, OrganisationKind, subtree_of
 from app.models.pairing import Pairing
 from app.models.patrol import Findings, Patrol, PatrolKind, PatrolOrigin, PatrolState
-from app.models.person import Person, Role
+from app.models.person import Person, Role, on_roster
 from app.models.photo import Image, Photo
-from app.models.post import AreaKind, Post, PostKind
+from app.models.post import AreaKind, Post, PostKind, is_held
 from app.models.rate_bucket import RateBucket
 from app.models.reach import Reach
 from app.models.stele import Stele, SteleKind, StelePrint
@@ -101,6 +101,8 @@ __all__ = [
     "WechatCircuit",
     "WechatToken",
     "WechatUser",
+    "is_held",
+    "on_roster",
     "subtree_of",
     "uuid7",
 ]

@@ -4,7 +4,7 @@ from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, and_, or_, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Coded
@@ -48,3 +48,12 @@ class Person(Coded, Base):
             and (self.to_on is None or day <= self.to_on)
             and (self.retired_on is None or day < self.retired_on)
         )
+
+
+def on_roster(day: date) -> ColumnElement[bool]:
+    """The same as `is_on_roster`, for a statement."""
+    return and_(
+        or_(Person.from_on.is_(None), Person.from_on <= day),
+        or_(Person.to_on.is_(None), Person.to_on >= day),
+        or_(Person.retired_on.is_(None), Person.retired_on > day),
+    )

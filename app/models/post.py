@@ -4,7 +4,7 @@ from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ColumnElement, ForeignKey, and_, or_
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Coded
@@ -49,3 +49,12 @@ class Post(Coded, Base):
     deputy_id: Mapped[UUID | None] = mapped_column(ForeignKey("people.id"), index=True)
     from_on: Mapped[date | None]
     to_on: Mapped[date | None]
+
+
+def is_held(day: date) -> ColumnElement[bool]:
+    """Whether a post is somebody's on that day, for a statement."""
+    return and_(
+        or_(Post.from_on.is_(None), Post.from_on <= day),
+        or_(Post.to_on.is_(None), Post.to_on >= day),
+        or_(Post.retired_on.is_(None), Post.retired_on > day),
+    )

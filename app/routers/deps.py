@@ -8,17 +8,18 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app import clock
 from app.domain.datum import Datum
-from app.errors import Forbidden
+from app.errors import Forbidden, Unauthenticated
 from app.keys import Keys
 from app.models import Person
 from app.schemas.fields import answer_datum
 from app.services import access
 from app.services.access import Caller
 from app.settings import Settings
+from app.wechat.client import WeChat
 
 _bearer = HTTPBearer(auto_error=False, description="登录令牌，或管理程序的密钥 xk_…")
 
@@ -46,10 +47,24 @@ def get_keys(request: Request) -> Keys:
     return keys
 
 
+def get_sessions(request: Request) -> async_sessionmaker[AsyncSession]:
+    """Sessions for an endpoint that opens transactions of its own."""
+    sessions: async_sessionmaker[AsyncSession] = request.state.sessions
+    return sessions
+
+
+def get_wechat(request: Request) -> WeChat:
+    """The client of WeChat's API."""
+    wechat: WeChat = request.state.wechat
+    return wechat
+
+
 Now = Annotated[datetime, Depends(get_now)]
 Session = Annotated[AsyncSession, Depends(get_session, scope="function")]
 AppSettings = Annotated[Settings, Depends(get_settings)]
 AppKeys = Annotated[Keys, Depends(get_keys)]
+Sessions = Annotated[async_sessionmaker[AsyncSession], Depends(get_sessions)]
+WeChatApi = Annotated[WeChat, Depends(get_wechat)]
 
 
 async def get_token(
@@ -60,6 +75,16 @@ async def get_token(
 
 
 Token = Annotated[str | None, Depends(get_token)]
+
+
+async def get_bearer_token(token: Token) -> str:
+    """The bearer token, where there has to be one."""
+    if token is None:
+        raise Unauthenticated
+    return token
+
+
+BearerToken = Annotated[str, Depends(get_bearer_token)]
 
 
 def address_of(request: Request, settings: Settings) -> str:
@@ -97,6 +122,27 @@ async def get_caller(
     return caller
 
 
+async def get_visitor(request: Request, token: Token, now: Now, settings: AppSettings) -> Caller:
+    """As `get_caller`, with the connection given back before the endpoint runs.
+
+    For endpoints that wait for somebody else (WeChat, a slow phone's upload) and open their own
+    transactions; what they get is detached and may be read only.
+    """
+    async with request.state.sessions() as session, session.begin():
+        caller = await access.identify(session, token, now=now)
+    limits = settings.rate_limit
+    limit = limits.per_key if caller.api_key else limits.per_person
+    await request.state.limiter.take(caller.bucket, limit, now)
+    return caller
+
+
+async def get_maybe_caller(
+    request: Request, session: Session, token: Token, now: Now, settings: AppSettings
+) -> Caller | None:
+    """Whoever holds the token, or nobody: for what is public and tells some people more."""
+    return await get_caller(request, session, token, now, settings) if token else None
+
+
 async def get_person(caller: Annotated[Caller, Depends(get_caller)]) -> Person:
     """The bound person who is asking."""
     return access.person_of(caller)
@@ -124,6 +170,8 @@ async def get_datum(datum: Annotated[Datum, Query()] = Datum.wgs84) -> Datum:
 
 
 AnyCaller = Annotated[Caller, Depends(get_caller)]
+MaybeCaller = Annotated[Caller | None, Depends(get_maybe_caller)]
+Visitor = Annotated[Caller, Depends(get_visitor)]
 Me = Annotated[Person, Depends(get_person)]
 Reader = Annotated[Caller, Depends(get_reader)]
 Manager = Annotated[Caller, Depends(get_manager)]

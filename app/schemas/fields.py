@@ -87,6 +87,16 @@ Name = Annotated[
 Note = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=2000), AfterValidator(_is_plain)
 ]
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
+    AfterValidator(_is_plain),
+]
+Words = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(_is_plain),
+]
 Device = Annotated[str, StringConstraints(max_length=200), AfterValidator(_is_plain)]
 
 

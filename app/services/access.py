@@ -99,6 +99,20 @@ def person_of(caller: Caller) -> Person:
     return caller.person
 
 
+def wechat_user_of(caller: Caller) -> WechatUser:
+    """The WeChat user behind the caller, bound or not. Raises `Forbidden` for a program."""
+    if caller.wechat_user is None:
+        raise Forbidden("这个接口只供人员使用，程序密钥只能读取。")
+    return caller.wechat_user
+
+
+def login_of(caller: Caller) -> Login:
+    """The login by which the caller is here. Raises `Forbidden` for a program."""
+    if caller.login is None:
+        raise Forbidden("这个接口只供人员使用，程序密钥只能读取。")
+    return caller.login
+
+
 async def scope_of(session: AsyncSession, caller: Caller) -> Collection[UUID] | None:
     """The organisations whose records the caller manages or reads; None = all; empty = none."""
     if caller.api_key is not None:

@@ -1,0 +1,49 @@
+"""Managers decide who applicants are."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from app.models import ApplicationState
+from app.routers.deps import Manager, Now, Session
+from app.schemas.applications import Application, NewDecline, NewJoin
+from app.schemas.pages import Page, cursor_of, read_cursor
+from app.services import applications
+
+router = APIRouter(prefix="/api/v1/applications", tags=["management"])
+
+
+@router.get("")
+async def list_applications(
+    session: Session,
+    manager: Manager,
+    state: ApplicationState | None = None,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Page[Application]:
+    """Those that are the caller's to decide, the newest first."""
+    rows = await applications.listed(
+        session, manager, state=state, after=read_cursor(cursor), limit=limit + 1
+    )
+    last = rows[limit - 1].application if len(rows) > limit else None
+    return Page(
+        items=[Application.of(row) for row in rows[:limit]],
+        next=cursor_of(last.created_at, last.id) if last else None,
+    )
+
+
+@router.post("/{id}/join")
+async def join(
+    id: UUID, body: NewJoin, session: Session, manager: Manager, now: Now
+) -> Application:
+    """Yes: the applicant is this person, in place of any WeChat they had before."""
+    return Application.of(await applications.join(session, manager, id, body.person_code, now=now))
+
+
+@router.post("/{id}/decline")
+async def decline(
+    id: UUID, body: NewDecline, session: Session, manager: Manager, now: Now
+) -> Application:
+    """No, and why."""
+    return Application.of(await applications.decline(session, manager, id, body.reason, now=now))

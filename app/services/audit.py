@@ -1,0 +1,42 @@
+"""The audit log: who of the staff changed what, from what to what, and why."""
+
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import AuditEntry, Person
+
+
+async def record(
+    session: AsyncSession,
+    actor: Person | None,
+    action: str,
+    subject: str,
+    *,
+    now: datetime,
+    via: str = "api",
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    reason: str | None = None,
+) -> AuditEntry:
+    """Add an entry to the caller's transaction, so that it stands exactly if the change does.
+
+    `subject` is `<noun>:<code or id>`. Without an actor, `via` says who it was: `cli` for the
+    operator's shell, else the door through which somebody changed something of their own.
+    """
+    entry = AuditEntry(
+        at=now,
+        actor_id=actor.id if actor else None,
+        via=via,
+        action=action,
+        subject=subject,
+        before=before,
+        after=after,
+        reason=reason,
+        request_id=structlog.contextvars.get_contextvars().get("request_id"),
+    )
+    session.add(entry)
+    await session.flush()
+    return entry
