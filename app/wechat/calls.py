@@ -107,8 +107,7 @@ class Caller:
         if not self.app.is_configured:
             raise TryAgain(call.path, reason="no appid or secret is set")
         narrow = f"{call.path}#{call.subject}" if call.subject else call.path
-        switched = [call.path, narrow] + ([STABLE_TOKEN] if call.with_token else [])
-        await self.circuits.require(*switched)
+        await self.circuits.require(call.path, narrow)
         token = await self.token.get() if call.with_token else ""
         answer = await self._try(call, token)
         policy = self._policy(answer)
