@@ -5,7 +5,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, Uuid, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Identified
@@ -44,12 +45,15 @@ class CheckIn(Base):
         Index(None, "reach_id", "at"),
         Index(None, "stele_id", "at"),
         Index(None, "nearest_stele_id", "at"),
+        Index(None, "patrol_id", "at"),
+        Index(None, "person_id", "raw_lon", "raw_lat", "at"),
+        Index(None, "device", "person_id", "at", postgresql_where=text("device IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
     organisation_id: Mapped[UUID] = mapped_column(ForeignKey("organisations.id"))
-    patrol_id: Mapped[UUID] = mapped_column(ForeignKey("patrols.id"), index=True)
+    patrol_id: Mapped[UUID] = mapped_column(ForeignKey("patrols.id"))
     source: Mapped[Source]
     at: Mapped[datetime]
     taken_on: Mapped[date]
@@ -61,7 +65,7 @@ class CheckIn(Base):
     raw_lon: Mapped[float]
     raw_lat: Mapped[float]
     grid_cell_id: Mapped[UUID | None] = mapped_column(ForeignKey("grid_cells.id"))
-    grid_cell_ids: Mapped[list[UUID]]
+    grid_cell_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
     reach_id: Mapped[UUID | None] = mapped_column(ForeignKey("reaches.id"))
     stele_id: Mapped[UUID | None] = mapped_column(ForeignKey("steles.id"))
     stele_distance_m: Mapped[float | None]

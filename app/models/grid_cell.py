@@ -3,7 +3,7 @@
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import Computed, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Box, Coded
@@ -34,6 +34,7 @@ class GridCell(Coded, Base):
     organisation_id: Mapped[UUID] = mapped_column(ForeignKey("organisations.id"), index=True)
     person_id: Mapped[UUID | None] = mapped_column(ForeignKey("people.id"), index=True)
     geometry: Mapped[bytes]
+    geometry_digest: Mapped[bytes] = mapped_column(Computed("sha256(geometry)", persisted=True))
     bounds: Mapped[str] = mapped_column(Box)
     area_m2: Mapped[float]
     lineage: Mapped[list[UUID]]

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import Computed, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Box, Coded
@@ -21,5 +21,6 @@ class Reach(Coded, Base):
     end: Mapped[str | None]
     target: Mapped[str | None]
     geometry: Mapped[bytes]
+    geometry_digest: Mapped[bytes] = mapped_column(Computed("sha256(geometry)", persisted=True))
     bounds: Mapped[str] = mapped_column(Box)
     length_m: Mapped[float]

@@ -1,0 +1,141 @@
+"""Check-ins as the mini-program sends and receives them."""
+
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from app.models import CheckIn as Row
+from app.models import Verdict
+from app.schemas.fields import Code, Device, Instant, NewPosition, Note, Position, Strict
+from app.services.check_ins import Recorded
+
+
+class NamedStele(Strict):
+    """The stele that was scanned or chosen; `token` is what its QR code carried."""
+
+    code: Code
+    token: Annotated[str, Field(max_length=200)] | None = None
+
+
+class NewCheckIn(Strict):
+    """What the mini-program sends: "I was here at this time"."""
+
+    at: Instant
+    position: NewPosition
+    patrol_id: UUID | None = None
+    stele: NamedStele | None = None
+    note: Note | None = None
+    photos_expected: Annotated[int, Field(ge=0, le=30)] | None = None
+    device: Device | None = None
+
+
+class Named(BaseModel):
+    """Something with a code and a name."""
+
+    code: str
+    name: str
+
+
+class CellShown(Named):
+    """The innermost covering cell, and its ancestors from the outermost down to itself."""
+
+    path: list[Named]
+
+
+class SteleShown(Named):
+    """The stele named, or the one that stands here; `within` its radius plus the allowance."""
+
+    distance_m: float
+    within: bool
+
+
+class ReachShown(Named):
+    """The nearest reach within 200 m."""
+
+    distance_m: float
+
+
+class Evidence(BaseModel):
+    """One check: `passed` is null where it cannot be known. docs/evidence.md lists the names."""
+
+    check: str
+    passed: bool | None
+    value: float | str | None
+    limit: float | str | None
+
+
+class PhotoCount(BaseModel):
+    """How many photos are stored, and how many the phone said it would send."""
+
+    received: int
+    expected: int | None
+
+
+class Counted(BaseModel):
+    """An obligation that the check-in counts for, and how it stands now."""
+
+    obligation: str
+    done: int
+    owed: int
+    behind: int
+
+
+class CheckIn(BaseModel):
+    """A check-in as it now stands."""
+
+    id: UUID
+    at: Instant
+    received_at: Instant
+    position: Position
+    grid_cell: CellShown | None
+    stele: SteleShown | None
+    reach: ReachShown | None
+    patrol_id: UUID
+    person: str
+    note: str | None
+    verdict: Verdict
+    evidence: list[Evidence]
+    photos: PhotoCount
+    withdrawn_at: Instant | None
+    counts_for: list[Counted]
+
+    @classmethod
+    def of(cls, row: Row, person_code: str, photos_received: int) -> Self:
+        """From the stored row; the place is what it was then."""
+        place: dict[str, Any] = row.place
+        return cls(
+            id=row.id,
+            at=row.at,
+            received_at=row.received_at,
+            position=Position.of(row.lon, row.lat, row.accuracy_m),
+            grid_cell=place["grid_cell"],
+            stele=place["stele"],
+            reach=place["reach"],
+            patrol_id=row.patrol_id,
+            person=person_code,
+            note=row.note,
+            verdict=row.verdict,
+            evidence=[Evidence.model_validate(entry) for entry in row.evidence],
+            photos=PhotoCount(received=photos_received, expected=row.photos_expected),
+            withdrawn_at=row.withdrawn_at,
+            counts_for=[],
+        )
+
+    @classmethod
+    def recorded(cls, recorded: Recorded) -> Self:
+        """From what a service answers."""
+        return cls.of(recorded.check_in, recorded.person_code, recorded.photos_received)
+
+
+class NewReview(Strict):
+    """A manager's verdict with its reason, which the sender is told."""
+
+    verdict: Literal["accepted", "rejected", "flagged"]
+    reason: Annotated[Note, Field(min_length=1)]
+
+
+class NewAnswer(Strict):
+    """The sender's one answer to a review."""
+
+    text: Annotated[Note, Field(min_length=1)]

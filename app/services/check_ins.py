@@ -1,0 +1,268 @@
+"""Recording check-ins, many at once, and finding them again."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import clock
+from app.domain.evidence import RULES_VERSION
+from app.errors import Conflict, NotFound, UnknownCode, XunheError
+from app.keys import Keys
+from app.models import CheckIn, Person, Photo, Verdict
+from app.models.base import uuid7
+from app.services import judging, outings, visibility
+from app.services.access import Caller
+from app.services.new_check_in import NewCheckIn
+from app.services.outings import Outing, Step
+from app.settings import Settings
+
+_INSERT = text(
+    """
+    INSERT INTO check_ins
+    SELECT * FROM json_populate_recordset(NULL::check_ins, CAST(:rows AS json)) ORDER BY id
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+    """
+)
+
+_INSERT_VERDICTS = text(
+    """
+    INSERT INTO check_in_verdicts
+    SELECT * FROM json_populate_recordset(NULL::check_in_verdicts, CAST(:rows AS json))
+    """
+)
+
+_STELES_BY_CODE = text(
+    "SELECT id, code, name, lon, lat, radius_m FROM steles WHERE code = ANY(:codes)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A check-in as it now stands; `created` is false when it was there already."""
+
+    check_in: CheckIn
+    person_code: str
+    photos_received: int
+    created: bool
+
+
+async def record_many(
+    session: AsyncSession, news: Sequence[NewCheckIn], settings: Settings, keys: Keys
+) -> list[Recorded | XunheError]:
+    """Record each, or say why not; the same id with the same content is answered as it stands.
+
+    One transaction, set-based; nobody's failure is another's. The database has the last word on
+    identity: of parallel calls with one id, one inserts, the others find it.
+    """
+    results: dict[int, Recorded | XunheError] = {}
+    fresh: dict[UUID, int] = {}
+    there = await _existing(session, [new.id for new in news])
+    for n, new in enumerate(news):
+        if new.id in there:
+            results[n] = _again(new, *there[new.id])
+        else:
+            fresh.setdefault(new.id, n)
+    inserted = await _insert(session, [news[n] for n in fresh.values()], settings, keys)
+    late = [new.id for new in news if new.id in fresh and inserted[new.id] is None]
+    there = await _existing(session, late)
+    for n, new in enumerate(news):
+        if n in results:
+            continue
+        result = inserted[new.id]
+        if result is None:
+            results[n] = _again(new, *there[new.id])
+        elif isinstance(result, CheckIn):
+            first = fresh[new.id] == n
+            results[n] = (
+                Recorded(result, new.person.code, 0, True) if first else _again(new, result, 0)
+            )
+        else:
+            results[n] = result
+    return [results[n] for n in range(len(news))]
+
+
+async def record(
+    session: AsyncSession, new: NewCheckIn, settings: Settings, keys: Keys
+) -> Recorded:
+    """Record one. Raises `Conflict`, `UnknownCode`."""
+    (result,) = await record_many(session, [new], settings, keys)
+    if isinstance(result, XunheError):
+        raise result
+    return result
+
+
+def _again(new: NewCheckIn, there: CheckIn, photos: int) -> Recorded | XunheError:
+    if there.person_id != new.person.id or there.content_digest != new.digest:
+        return Conflict()
+    return Recorded(there, new.person.code, photos, False)
+
+
+async def _existing(
+    session: AsyncSession, ids: Collection[UUID]
+) -> Mapping[UUID, tuple[CheckIn, int]]:
+    if not ids:
+        return {}
+    rows = await session.execute(with_photo_counts().where(CheckIn.id.in_(ids)))
+    return {check_in.id: (check_in, count) for check_in, count in rows}
+
+
+async def _insert(
+    session: AsyncSession, news: Sequence[NewCheckIn], settings: Settings, keys: Keys
+) -> Mapping[UUID, CheckIn | XunheError | None]:
+    """The new check-ins by id; None where somebody else was quicker."""
+    if not news:
+        return {}
+    named = await _named_steles(session, news)
+    results: dict[UUID, CheckIn | XunheError | None] = {}
+    takeable = []
+    for new in news:
+        if new.stele_code is not None and new.stele_code not in named:
+            results[new.id] = UnknownCode(
+                errors=[{"pointer": "/stele/code", "detail": "没有这个编号的界碑"}]
+            )
+        else:
+            takeable.append(new)
+    steps = [
+        Step(n.id, n.person.id, n.person.organisation_id, n.at, n.lon, n.lat, n.patrol_id)
+        for n in takeable
+    ]
+    joined = await outings.join_many(
+        session,
+        steps,
+        open_for=timedelta(hours=settings.patrol_open_h),
+        now=max((new.received_at for new in takeable), default=clock.now()),
+    )
+    ready: list[tuple[NewCheckIn, Step, Outing]] = []
+    for new, step, outing in zip(takeable, steps, joined, strict=True):
+        if outing is None:
+            results[new.id] = UnknownCode(
+                errors=[
+                    {"pointer": "/patrol_id", "detail": "没有找到这次巡河，请先上传巡河再上传记录"}
+                ]
+            )
+        else:
+            ready.append((new, step, outing))
+    if not ready:
+        return results
+    rows = await judging.rows_of(
+        session, [(new, outing) for new, _, outing in ready], named, settings, keys
+    )
+    inserted = set(await session.scalars(_INSERT, {"rows": _json(rows)}))
+    for row in rows:
+        results[row["id"]] = _as_check_in(row) if row["id"] in inserted else None
+    await session.execute(
+        _INSERT_VERDICTS,
+        {
+            "rows": _json(
+                [
+                    {
+                        "id": uuid7(),
+                        "check_in_id": row["id"],
+                        "verdict": row["verdict"],
+                        "rules_version": RULES_VERSION,
+                        "recorded_at": row["received_at"],
+                    }
+                    for row in rows
+                    if row["id"] in inserted
+                ]
+            )
+        },
+    )
+    await outings.lengthen_many(
+        session, [(outing.patrol_id, step) for _, step, outing in ready if step.id in inserted]
+    )
+    return results
+
+
+async def _named_steles(session: AsyncSession, news: Sequence[NewCheckIn]) -> Mapping[str, Any]:
+    codes = {new.stele_code for new in news if new.stele_code is not None}
+    if not codes:
+        return {}
+    return {row.code: row for row in await session.execute(_STELES_BY_CODE, {"codes": list(codes)})}
+
+
+def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows for json_populate_recordset; bytea as PostgreSQL reads it."""
+    return orjson.dumps(rows, default=lambda value: f"\\x{value.hex()}").decode()
+
+
+def _as_check_in(row: Mapping[str, Any]) -> CheckIn:
+    """The row as an object, without asking the database for what we just told it."""
+    return CheckIn(**{**row, "verdict": Verdict(row["verdict"])})
+
+
+def with_photo_counts() -> Select[CheckIn, int]:
+    """Check-ins, each with how many photos have arrived."""
+    return select(CheckIn, _photos_received())
+
+
+def _photos_received() -> ScalarSelect[int]:
+    return select(func.count()).where(Photo.check_in_id == CheckIn.id).scalar_subquery()
+
+
+async def find(session: AsyncSession, caller: Caller, id_: UUID) -> Recorded:
+    """One check-in that the caller may see. Raises `NotFound`."""
+    rows = await _select(
+        session, CheckIn.id == id_, await visibility.check_ins_for(session, caller)
+    )
+    if not rows:
+        raise NotFound
+    return rows[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which check-ins to list; days are inclusive, at the lake."""
+
+    mine: bool = False
+    from_on: date | None = None
+    to_on: date | None = None
+    person: str | None = None
+    verdict: Verdict | None = None
+    patrol_id: UUID | None = None
+
+
+async def page(
+    session: AsyncSession,
+    caller: Caller,
+    wanted: Wanted,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Recorded]:
+    """Up to `limit` check-ins that the caller may see, newest first, after the cursor's place."""
+    conditions = [await visibility.check_ins_for(session, caller, mine=wanted.mine)]
+    if wanted.from_on is not None:
+        conditions.append(CheckIn.at >= clock.start_of(wanted.from_on))
+    if wanted.to_on is not None:
+        conditions.append(CheckIn.at < clock.end_of(wanted.to_on))
+    if wanted.person is not None:
+        conditions.append(Person.code == wanted.person)
+    if wanted.verdict is not None:
+        conditions.append(CheckIn.verdict == wanted.verdict)
+    if wanted.patrol_id is not None:
+        conditions.append(CheckIn.patrol_id == wanted.patrol_id)
+    if after is not None:
+        conditions.append(tuple_(CheckIn.at, CheckIn.id) < tuple_(*after))
+    return await _select(session, *conditions, limit=limit)
+
+
+async def _select(
+    session: AsyncSession, *conditions: ColumnElement[bool], limit: int = 1
+) -> list[Recorded]:
+    statement = (
+        select(CheckIn, Person.code, _photos_received())
+        .join(Person, Person.id == CheckIn.person_id)
+        .where(*conditions)
+        .order_by(CheckIn.at.desc(), CheckIn.id.desc())
+        .limit(limit)
+    )
+    rows = await session.execute(statement)
+    return [Recorded(check_in, code, photos, False) for check_in, code, photos in rows]

@@ -1,0 +1,211 @@
+"""Facts: gathers what the checks of `domain.evidence` look at, for many check-ins at once."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+import shapely
+from shapely.geometry.base import BaseGeometry
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain import geometry
+from app.domain.evidence import Neighbour
+
+_AROUND = text(
+    """
+    SELECT n.n, c.at, c.lon, c.lat, c.accuracy_m
+    FROM json_to_recordset(CAST(:rows AS json))
+      AS n (n int, id uuid, person_id uuid, at timestamptz)
+    CROSS JOIN LATERAL (
+      (SELECT at, lon, lat, accuracy_m FROM check_ins
+       WHERE person_id = n.person_id AND at <= n.at AND id <> n.id AND withdrawn_at IS NULL
+       ORDER BY at DESC LIMIT 1)
+      UNION ALL
+      (SELECT at, lon, lat, accuracy_m FROM check_ins
+       WHERE person_id = n.person_id AND at > n.at AND id <> n.id AND withdrawn_at IS NULL
+       ORDER BY at LIMIT 1)
+    ) c
+    """
+)
+
+_ELSEWHERE = text(
+    """
+    SELECT n.n, c.lon, c.lat
+    FROM json_to_recordset(CAST(:rows AS json))
+      AS n (n int, person_id uuid, patrol_id uuid, at timestamptz)
+    JOIN companions k ON k.person_id = n.person_id AND k.patrol_id <> n.patrol_id
+      AND k.removed_at IS NULL AND k.declined_at IS NULL
+    JOIN patrols p ON p.id = k.patrol_id AND n.at BETWEEN p.started_at AND p.finished_at
+    CROSS JOIN LATERAL (
+      SELECT lon, lat FROM check_ins WHERE patrol_id = p.id AND withdrawn_at IS NULL
+      ORDER BY abs(extract(epoch FROM at - n.at)) LIMIT 1
+    ) c
+    """
+)
+
+# At most fifty earlier ones are looked at: enough to see the days, and bounded whatever comes.
+_IDENTICAL = text(
+    """
+    SELECT n.n, count(DISTINCT c.taken_on) AS days
+    FROM json_to_recordset(CAST(:rows AS json))
+      AS n (n int, id uuid, person_id uuid, raw_lon float8, raw_lat float8, at timestamptz,
+        day date)
+    CROSS JOIN LATERAL (
+      SELECT taken_on FROM check_ins
+      WHERE person_id = n.person_id AND raw_lon = n.raw_lon AND raw_lat = n.raw_lat
+        AND source <> 'chat' AND id <> n.id AND taken_on <> n.day AND withdrawn_at IS NULL
+      ORDER BY at DESC LIMIT 50
+    ) c
+    GROUP BY n.n
+    """
+)
+
+# Smaller and larger ids apart, so that a device's own owner's many rows are never walked through.
+_SAME_DEVICE = text(
+    """
+    SELECT n.n
+    FROM (SELECT *, make_interval(secs => :apart) AS apart
+          FROM json_to_recordset(CAST(:rows AS json))
+            AS r (n int, person_id uuid, patrol_id uuid, device text, at timestamptz)) AS n
+    WHERE EXISTS (
+      SELECT FROM check_ins c
+      WHERE c.device = n.device AND c.person_id < n.person_id AND c.patrol_id <> n.patrol_id
+        AND c.at BETWEEN n.at - n.apart AND n.at + n.apart
+    ) OR EXISTS (
+      SELECT FROM check_ins c
+      WHERE c.device = n.device AND c.person_id > n.person_id AND c.patrol_id <> n.patrol_id
+        AND c.at BETWEEN n.at - n.apart AND n.at + n.apart
+    )
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What of a check-in the other records are compared with."""
+
+    id: UUID
+    person_id: UUID
+    patrol_id: UUID
+    at: datetime
+    day: Any
+    lon: float
+    lat: float
+    raw_lon: float
+    raw_lat: float
+    accuracy_m: float | None
+    device: str | None
+    picked_on_map: bool
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What other records say about a visit."""
+
+    neighbours: list[Neighbour]
+    elsewhere_m: float | None = None
+    identical_on_days: int = 0
+    device_shared: bool | None = None
+
+
+async def surroundings_of(
+    session: AsyncSession, visits: Sequence[Visit], *, device_apart_s: int
+) -> list[Surroundings]:
+    """Neighbours in time, the group elsewhere, identical coordinates, a shared device.
+
+    Visits of the batch itself count as neighbours of one another when they were recorded before.
+    """
+    found = [Surroundings([]) for _ in visits]
+    rows = _rows(visits, "id", "person_id", "at")
+    for n, at, lon, lat, accuracy_m in await session.execute(_AROUND, {"rows": rows}):
+        found[n].neighbours.append(Neighbour(at, lon, lat, accuracy_m))
+    _among_themselves(visits, found)
+    rows = _rows(visits, "person_id", "patrol_id", "at")
+    for n, lon, lat in await session.execute(_ELSEWHERE, {"rows": rows}):
+        metres = geometry.distance_m(visits[n].lon, visits[n].lat, lon, lat)
+        found[n].elsewhere_m = max(metres, found[n].elsewhere_m or 0.0)
+    rows = _rows(
+        visits,
+        "id",
+        "person_id",
+        "raw_lon",
+        "raw_lat",
+        "at",
+        "day",
+        only=lambda v: not v.picked_on_map,
+    )
+    for n, days in await session.execute(_IDENTICAL, {"rows": rows}):
+        found[n].identical_on_days = days
+    if any(visit.device for visit in visits):
+        rows = _rows(visits, "person_id", "patrol_id", "device", "at", only=lambda v: v.device)
+        shared = {
+            row.n
+            for row in await session.execute(_SAME_DEVICE, {"rows": rows, "apart": device_apart_s})
+        }
+        for n, visit in enumerate(visits):
+            if visit.device:
+                found[n].device_shared = n in shared or _shared_among(visits, n, device_apart_s)
+    return found
+
+
+def _among_themselves(visits: Sequence[Visit], found: Sequence[Surroundings]) -> None:
+    """Judge each visit of one batch against those before it in the batch, as if recorded singly."""
+    by_person: Mapping[UUID, list[Visit]] = defaultdict(list)
+    for n, visit in enumerate(visits):
+        earlier = by_person[visit.person_id]
+        for side in (
+            [other for other in earlier if other.at <= visit.at],
+            [other for other in earlier if other.at > visit.at],
+        ):
+            if side:
+                nearest = min(side, key=lambda other: abs((other.at - visit.at).total_seconds()))
+                found[n].neighbours.append(
+                    Neighbour(nearest.at, nearest.lon, nearest.lat, nearest.accuracy_m)
+                )
+        earlier.append(visit)
+
+
+def _shared_among(visits: Sequence[Visit], n: int, apart_s: int) -> bool:
+    visit = visits[n]
+    return any(
+        other.device == visit.device
+        and other.person_id != visit.person_id
+        and other.patrol_id != visit.patrol_id
+        and abs((other.at - visit.at).total_seconds()) <= apart_s
+        for other in visits[:n]
+    )
+
+
+def _rows(visits: Sequence[Visit], *names: str, only: Any = None) -> str:
+    return orjson.dumps(
+        [
+            {"n": n, **{name: getattr(visit, name) for name in names}}
+            for n, visit in enumerate(visits)
+            if only is None or only(visit)
+        ]
+    ).decode()
+
+
+@lru_cache(maxsize=4)
+def _area(path: Path) -> BaseGeometry:
+    """The area of interest, read once; the file is checked at start."""
+    parts = orjson.loads(path.read_bytes())
+    features = parts["features"] if parts.get("type") == "FeatureCollection" else [parts]
+    shapes = [
+        shapely.from_geojson(orjson.dumps(part.get("geometry", part)).decode()) for part in features
+    ]
+    area: BaseGeometry = shapely.union_all(shapes)
+    shapely.prepare(area)
+    return area
+
+
+def is_in_area(path: Path | None, lon: float, lat: float) -> bool | None:
+    """Whether the point lies in the deployment's area of interest; null when there is none."""
+    return None if path is None else geometry.covers(_area(path), lon, lat)

@@ -1,0 +1,226 @@
+"""Outings: which patrol a check-in belongs to, and what it adds to that patrol's line and time.
+
+Set-based, because check-ins are: one statement for all that a batch needs. Patrols are locked here
+(self-made ones first, then named ones, each in id order) before anything is read that depends on
+them, so that two processes never extend one patrol from the same old state.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import clock
+from app.domain import geometry
+from app.models import PatrolOrigin
+from app.models.base import uuid7
+
+_NAMED = text(
+    """
+    SELECT p.id, p.person_id, p.origin, p.state, p.started_at, p.finished_at, p.last_seq,
+      ARRAY(SELECT c.person_id FROM companions c WHERE c.patrol_id = p.id
+              AND c.removed_at IS NULL AND c.declined_at IS NULL) AS companions
+    FROM patrols p WHERE p.id = ANY(:ids) ORDER BY p.id FOR UPDATE OF p
+    """
+)
+
+_OPEN = text(
+    """
+    SELECT person_id, id, started_at FROM patrols
+    WHERE person_id = ANY(:people) AND state = 'open' ORDER BY started_at DESC
+    """
+)
+
+_SELF_MADE = text(
+    """
+    INSERT INTO patrols AS p (id, person_id, organisation_id, kind, state, origin, started_at,
+      started_on, finished_at, closed_by_us, distance_m, duration_s, points_kept, points_marked,
+      received_at)
+    SELECT n.id, n.person_id, n.organisation_id, 'foot', 'finished', 'self_made', n.first_at, n.day,
+      n.last_at, false, 0, extract(epoch FROM n.last_at - n.first_at), 0, 0, :now
+    FROM json_to_recordset(CAST(:rows AS json)) AS n (id uuid, person_id uuid, organisation_id uuid,
+      day date, first_at timestamptz, last_at timestamptz)
+    ORDER BY n.person_id, n.day
+    ON CONFLICT (person_id, started_on) WHERE origin = 'self_made' DO UPDATE SET
+      started_at = least(p.started_at, excluded.started_at),
+      finished_at = greatest(p.finished_at, excluded.finished_at),
+      duration_s = extract(epoch FROM greatest(p.finished_at, excluded.finished_at)
+        - least(p.started_at, excluded.started_at))
+    RETURNING p.id, p.person_id, p.started_on
+    """
+)
+
+_LINE = text(
+    """
+    SELECT w.patrol_id, c.id, c.at, c.lon, c.lat
+    FROM unnest(CAST(:patrols AS uuid[]), CAST(:firsts AS timestamptz[]),
+                CAST(:lasts AS timestamptz[])) AS w (patrol_id, first_at, last_at)
+    CROSS JOIN LATERAL (
+      (SELECT id, at, lon, lat FROM check_ins
+       WHERE patrol_id = w.patrol_id AND at < w.first_at AND withdrawn_at IS NULL
+       ORDER BY at DESC, id DESC LIMIT 1)
+      UNION ALL
+      (SELECT id, at, lon, lat FROM check_ins
+       WHERE patrol_id = w.patrol_id AND at BETWEEN w.first_at AND w.last_at
+         AND withdrawn_at IS NULL)
+      UNION ALL
+      (SELECT id, at, lon, lat FROM check_ins
+       WHERE patrol_id = w.patrol_id AND at > w.last_at AND withdrawn_at IS NULL
+       ORDER BY at, id LIMIT 1)
+    ) c
+    """
+)
+
+_LENGTHEN = text(
+    """
+    UPDATE patrols p SET
+      distance_m = p.distance_m + n.metres,
+      duration_s = CASE WHEN p.origin = 'phone' AND p.state = 'finished' THEN
+        (SELECT extract(epoch FROM max(c.at) - min(c.at)) FROM check_ins c
+         WHERE c.patrol_id = p.id AND c.withdrawn_at IS NULL)
+        ELSE p.duration_s END
+    FROM json_to_recordset(CAST(:rows AS json)) AS n (id uuid, metres float8)
+    WHERE p.id = n.id AND p.points_kept = 0
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What of a check-in matters here."""
+
+    id: UUID
+    person_id: UUID
+    organisation_id: UUID
+    at: datetime
+    lon: float
+    lat: float
+    patrol_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outing:
+    """The patrol that a check-in joined; `times` only if the check-in named it."""
+
+    patrol_id: UUID
+    times: tuple[datetime, datetime | None] | None
+
+
+async def join_many(
+    session: AsyncSession, steps: Sequence[Step], *, open_for: timedelta, now: datetime
+) -> list[Outing | None]:
+    """The outing of each step; None where it names a patrol that is not the walker's to name."""
+    open_patrols = await _open_patrols(session, steps)
+    joined: list[UUID | None] = [
+        step.patrol_id
+        or next(
+            (
+                patrol
+                for patrol, started in open_patrols[step.person_id]
+                if started <= step.at <= started + open_for
+            ),
+            None,
+        )
+        for step in steps
+    ]
+    self_made = await _self_made(
+        session, [step for step, id_ in zip(steps, joined, strict=True) if id_ is None], now
+    )
+    named = {
+        row.id: row
+        for row in await session.execute(_NAMED, {"ids": sorted({id_ for id_ in joined if id_})})
+    }
+    outings: list[Outing | None] = []
+    for step, id_ in zip(steps, joined, strict=True):
+        if id_ is None:
+            outings.append(Outing(self_made[step.person_id, clock.day_of(step.at)], None))
+            continue
+        row = named.get(id_)
+        if row is None or step.person_id not in {row.person_id, *row.companions}:
+            outings.append(None)
+            continue
+        said = step.patrol_id is not None and row.origin != PatrolOrigin.self_made
+        outings.append(Outing(id_, (row.started_at, row.finished_at) if said else None))
+    return outings
+
+
+async def _open_patrols(
+    session: AsyncSession, steps: Sequence[Step]
+) -> Mapping[UUID, list[tuple[UUID, datetime]]]:
+    found: dict[UUID, list[tuple[UUID, datetime]]] = defaultdict(list)
+    people = {step.person_id for step in steps if step.patrol_id is None}
+    if people:
+        for person_id, id_, started_at in await session.execute(_OPEN, {"people": list(people)}):
+            found[person_id].append((id_, started_at))
+    return found
+
+
+async def _self_made(
+    session: AsyncSession, steps: Sequence[Step], now: datetime
+) -> Mapping[tuple[UUID, date], UUID]:
+    wanted: dict[tuple[UUID, date], dict[str, Any]] = {}
+    for step in steps:
+        key = step.person_id, clock.day_of(step.at)
+        row = wanted.setdefault(
+            key,
+            {
+                "id": uuid7(),
+                "person_id": step.person_id,
+                "organisation_id": step.organisation_id,
+                "day": key[1],
+                "first_at": step.at,
+                "last_at": step.at,
+            },
+        )
+        row["first_at"] = min(row["first_at"], step.at)
+        row["last_at"] = max(row["last_at"], step.at)
+    if not wanted:
+        return {}
+    rows = await session.execute(
+        _SELF_MADE, {"rows": orjson.dumps(list(wanted.values())).decode(), "now": now}
+    )
+    return {(row.person_id, row.started_on): row.id for row in rows}
+
+
+async def lengthen_many(session: AsyncSession, added: Sequence[tuple[UUID, Step]]) -> None:
+    """Lead the lines of trackless patrols through their new check-ins, already inserted.
+
+    Only the stretch between the neighbours of what is new is looked at, so that the hundredth
+    check-in of a day costs what the second did.
+    """
+    by_patrol: dict[UUID, list[Step]] = defaultdict(list)
+    for patrol_id, step in added:
+        by_patrol[patrol_id].append(step)
+    if not by_patrol:
+        return
+    rows = await session.execute(
+        _LINE,
+        {
+            "patrols": list(by_patrol),
+            "firsts": [min(step.at for step in steps) for steps in by_patrol.values()],
+            "lasts": [max(step.at for step in steps) for steps in by_patrol.values()],
+        },
+    )
+    stretches: dict[UUID, list[Any]] = defaultdict(list)
+    for row in rows:
+        stretches[row.patrol_id].append(row)
+    longer = []
+    for patrol_id, points in stretches.items():
+        points.sort(key=lambda point: (point.at, point.id))
+        new = {step.id for step in by_patrol[patrol_id]}
+        before = [point for point in points if point.id not in new]
+        metres = _length(points) - _length(before)
+        if len(points) > 1:
+            longer.append({"id": patrol_id, "metres": metres})
+    if longer:
+        await session.execute(_LENGTHEN, {"rows": orjson.dumps(longer).decode()})
+
+
+def _length(points: Sequence[Any]) -> float:
+    return geometry.path_length_m([point.lon for point in points], [point.lat for point in points])

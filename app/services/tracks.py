@@ -1,0 +1,161 @@
+"""Tracks: the points of a patrol, which of them count, and how far they lead."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import orjson
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain import datum as datums
+from app.domain import geometry, track
+from app.domain.datum import Datum
+from app.errors import NotFound, TooLate
+from app.models import NoticeKind, Patrol, PatrolState, Person, TrackPoint
+from app.services import consents, patrols
+
+LATE_WITHIN = timedelta(days=7)
+
+_INSERT = text(
+    """
+    INSERT INTO track_points
+      (patrol_id, seq, at, lon, lat, accuracy_m, datum, raw_lon, raw_lat, received_at)
+    SELECT :patrol_id, p.seq, p.at, p.lon, p.lat, p.accuracy_m, p.datum, p.raw_lon, p.raw_lat, :now
+    FROM json_to_recordset(CAST(:points AS json)) AS p (seq int, at timestamptz, lon float8,
+      lat float8, accuracy_m float8, datum text, raw_lon float8, raw_lat float8)
+    ORDER BY p.seq
+    ON CONFLICT (patrol_id, seq) DO NOTHING
+    """
+)
+
+_MARK = text(
+    """
+    UPDATE track_points t SET mark = m.mark
+    FROM json_to_recordset(CAST(:marks AS json)) AS m (seq int, mark text)
+    WHERE t.patrol_id = :patrol_id AND t.seq = m.seq
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewPoint:
+    """One fix as the phone sent it, in `datum`."""
+
+    seq: int
+    at: datetime
+    lon: float
+    lat: float
+    accuracy_m: float | None
+    datum: Datum
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """How many points of the patrol are stored, and the highest `seq` of them."""
+
+    received: int
+    last_seq: int | None
+
+
+async def append(
+    session: AsyncSession,
+    person: Person,
+    patrol_id: UUID,
+    points: Sequence[NewPoint],
+    *,
+    now: datetime,
+) -> Appended:
+    """Store new points (a repeated `seq` is ignored) and walk the line anew.
+
+    Raises `NotFound`, `ConsentNeeded` for tracks, `TooLate` seven days after the finish.
+    """
+    patrol = await session.get(Patrol, patrol_id, with_for_update=True, populate_existing=True)
+    if patrol is None or patrol.person_id != person.id:
+        raise NotFound
+    await consents.require(session, person, NoticeKind.track)
+    if patrol.finished_at is not None and now - patrol.finished_at > LATE_WITHIN:
+        raise TooLate("巡河结束已超过7天，轨迹不能再补传。")
+    if points:
+        await session.execute(
+            _INSERT,
+            {"patrol_id": patrol_id, "now": now, "points": _as_json(points)},
+        )
+        await _walk(session, patrol)
+    received, last_seq = (
+        await session.execute(
+            select(func.count(), func.max(TrackPoint.seq)).where(TrackPoint.patrol_id == patrol_id)
+        )
+    ).one()
+    return Appended(received, last_seq)
+
+
+def _as_json(points: Sequence[NewPoint]) -> str:
+    rows = []
+    for point in points:
+        lon, lat = datums.to_wgs84(point.lon, point.lat, point.datum)
+        rows.append(
+            {
+                "seq": point.seq,
+                "at": point.at,
+                "lon": lon,
+                "lat": lat,
+                "accuracy_m": point.accuracy_m,
+                "datum": point.datum,
+                "raw_lon": point.lon,
+                "raw_lat": point.lat,
+            }
+        )
+    return orjson.dumps(rows).decode()
+
+
+async def _walk(session: AsyncSession, patrol: Patrol) -> None:
+    """Mark the points that do not count, and measure the line through those that do."""
+    rows = (
+        await session.execute(
+            select(
+                TrackPoint.seq,
+                TrackPoint.at,
+                TrackPoint.lon,
+                TrackPoint.lat,
+                TrackPoint.accuracy_m,
+                TrackPoint.received_at,
+                TrackPoint.mark,
+            )
+            .where(TrackPoint.patrol_id == patrol.id)
+            .order_by(TrackPoint.at, TrackPoint.seq)
+        )
+    ).all()
+    fixes = [track.Fix(*row[:5]) for row in rows]
+    marks = track.marks(fixes, [row.received_at for row in rows], started_at=patrol.started_at)
+    changed = [
+        {"seq": row.seq, "mark": mark}
+        for row, mark in zip(rows, marks, strict=True)
+        if row.mark != mark
+    ]
+    if changed:
+        await session.execute(
+            _MARK, {"patrol_id": patrol.id, "marks": orjson.dumps(changed).decode()}
+        )
+    kept = [fix for fix, mark in zip(fixes, marks, strict=True) if mark is None]
+    patrol.points_kept, patrol.points_marked = len(kept), len(fixes) - len(kept)
+    patrol.last_seq = max(fix.seq for fix in fixes)
+    if kept:
+        patrol.distance_m = geometry.path_length_m(
+            [fix.lon for fix in kept], [fix.lat for fix in kept]
+        )
+    if patrol.state is PatrolState.finished:
+        patrol.duration_s = await patrols.duration_s(session, patrol)
+    await session.flush()
+
+
+async def of(session: AsyncSession, patrol_id: UUID) -> Sequence[TrackPoint]:
+    """All points of a patrol in the order of time, marked ones included."""
+    return (
+        await session.scalars(
+            select(TrackPoint)
+            .where(TrackPoint.patrol_id == patrol_id)
+            .order_by(TrackPoint.at, TrackPoint.seq)
+        )
+    ).all()
