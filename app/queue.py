@@ -43,12 +43,13 @@ async def defer_once(
     `at`: not before this instant. The attempt has a savepoint of its own, because a refusal by
     the database's unique index would end the whole transaction.
     """
-    job = app.configure_task(
-        task, queueing_lock=lock, schedule_at=at, connection=await _driver_connection(session)
-    )
     try:
         async with session.begin_nested():
-            await job.defer_async(**arguments)
+            # Asked for inside: the session sets its savepoint when it hands out a connection.
+            connection = await _driver_connection(session)
+            await app.configure_task(
+                task, queueing_lock=lock, schedule_at=at, connection=connection
+            ).defer_async(**arguments)
     except AlreadyEnqueued:
         return False
     return True

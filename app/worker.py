@@ -23,6 +23,7 @@ from app.settings import BadSettings, Settings, get_settings
 log = structlog.get_logger(__name__)
 
 CONCURRENCY = 8
+POLL_S = 2  # a new job is announced at once; this is for those put back or due by now
 HEARTBEAT_S = 5
 STALLED_S = 20
 DRAIN_S = 25
@@ -78,6 +79,7 @@ async def _work_while_connected(url: str, state: State) -> None:
                     name="worker",
                     concurrency=CONCURRENCY,
                     install_signal_handlers=False,
+                    fetch_job_polling_interval=POLL_S,
                     update_heartbeat_interval=HEARTBEAT_S,
                     stalled_worker_timeout=STALLED_S,
                     shutdown_graceful_timeout=DRAIN_S,
