@@ -89,6 +89,25 @@ class Database(BaseSettings):
         return value
 
 
+class S3(BaseSettings):
+    """How to reach the bucket of `XUNHE_MEDIA_URL`; unset = the usual `AWS_*` variables."""
+
+    model_config = _config("XUNHE_S3_")
+
+    endpoint: str = ""
+    region: str = ""
+    access_key_id: str = ""
+    secret_access_key: SecretStr = SecretStr("")
+    virtual_hosted: bool = False
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_an_http_address(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value
+
+
 class RateLimits(BaseSettings):
     """Requests a minute, 0 = off."""
 
@@ -115,7 +134,8 @@ class Evidence(BaseSettings):
     photo_taken_apart_s: int = Field(86_400, ge=0)
     near_same_bits: int = Field(3, ge=0, le=3)
     near_same_m: float = Field(500, gt=0)
-    device_shared_s: int = Field(3600, ge=0)
+    device_shared_s: int = Field(43_200, ge=0)
+    companion_elsewhere_m: float = Field(1000, gt=0)
 
 
 class Settings(BaseSettings):
@@ -145,6 +165,7 @@ class Settings(BaseSettings):
     database: Database = Field(default_factory=Database)
     service_account: ServiceAccount = Field(default_factory=ServiceAccount)
     mini_program: MiniProgram = Field(default_factory=MiniProgram)
+    s3: S3 = Field(default_factory=S3)
     rate_limit: RateLimits = Field(default_factory=RateLimits)
     evidence: Evidence = Field(default_factory=Evidence)
 
@@ -153,6 +174,13 @@ class Settings(BaseSettings):
     def _split_at_commas(cls, value: Any) -> Any:
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("media_url")
+    @classmethod
+    def _is_a_folder_or_a_bucket(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("file:///", "s3://")):
+            raise ValueError("must be file:///folder or s3://bucket/prefix")
         return value
 
     @field_validator("public_url", "wechat_api_url")
@@ -185,6 +213,7 @@ def get_settings() -> Settings:
             "ServiceAccount": "XUNHE_SERVICE_ACCOUNT_",
             "MiniProgram": "XUNHE_MINI_PROGRAM_",
             "Database": "XUNHE_DATABASE_",
+            "S3": "XUNHE_S3_",
             "RateLimits": "XUNHE_RATE_LIMIT_",
             "Evidence": "XUNHE_EVIDENCE_",
         }.get(error.title, "XUNHE_")

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
+from procrastinate.schema import SchemaManager
 from sqlalchemy import create_engine
 
 from app.database import sqlalchemy_url
@@ -35,6 +36,8 @@ def migrate(url: str) -> None:
     engine = create_engine(sqlalchemy_url(url))
     Base.metadata.create_all(engine)
     engine.dispose()
+    with psycopg.connect(url) as connection:
+        connection.execute(SchemaManager.get_schema().encode())
 
 
 @contextmanager
