@@ -6,11 +6,11 @@ every holder was killed the server lives on, and the next one joins it.
 """
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Generator
 from pathlib import Path
 
+from app.embedded_postgres import locks
 from app.embedded_postgres.cluster import Cluster
 from app.embedded_postgres.watch import Watch
 
@@ -34,15 +34,15 @@ def hold(data_dir: Path) -> Generator[str]:
     cluster = Cluster(data_dir.absolute().resolve())
 
     def start_lock() -> contextlib.AbstractContextManager[None]:
-        return _locked(cluster.data_dir / "postgres.lock")
+        return locks.alone(cluster.data_dir / "postgres.lock")
 
-    users = _open(cluster.data_dir / "postgres.users")
+    users = locks.open_private(cluster.data_dir / "postgres.users")
     try:
         with start_lock():
             cluster.make()
             cluster.ensure_running()
             cluster.ensure_database()
-            fcntl.flock(users, fcntl.LOCK_SH)
+            locks.join(users)
         watch = Watch(cluster, start_lock)
         watch.start()
         try:
@@ -50,35 +50,7 @@ def hold(data_dir: Path) -> Generator[str]:
         finally:
             watch.stop()
             with start_lock():
-                if _is_last(users):
+                if locks.is_last(users):
                     cluster.stop()
     finally:
         os.close(users)
-
-
-def _is_last(users: int) -> bool:
-    """Whether nobody else holds a lock; newcomers wait for the start lock, which we have."""
-    try:
-        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Generator[None]:
-    lock = _open(path)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _open(path: Path) -> int:
-    """A lock file, the data folder owner's also when root opens it first."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    if os.geteuid() == 0:
-        owner = path.parent.stat()
-        os.fchown(lock, owner.st_uid, owner.st_gid)
-    return lock

@@ -19,7 +19,7 @@ import structlog
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
 
-from app.embedded_postgres import leftovers, programs
+from app.embedded_postgres import leftovers, locks, programs
 from app.errors import CommandFailed
 
 log = structlog.get_logger(__name__)
@@ -194,6 +194,7 @@ class Cluster:
         """Start the server in a session of its own, as nobody's child; return its process id."""
         account = programs.Account.of(self.data_dir, self.folder)
         self.trim_log()
+        os.close(locks.open_private(self.log_file))
         self._make_socket_folder(account)
         settings = {
             **_FIXED_SETTINGS,
