@@ -8,8 +8,8 @@ import signal
 import socket
 import stat
 import subprocess
-import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 PATIENCE_S = 60
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_PATH_BYTES = 107
+_SHORT = Path("/tmp")  # noqa: S108 - the same for every process, whatever its TMPDIR; see below
 _LOG_BYTES = 8 * 1024 * 1024
 
 # Written into postgresql.conf once, where an operator may tune them.
@@ -85,7 +86,7 @@ class Cluster:
         path = os.fsencode(self.folder / _SOCKET)
         if len(path) <= _SOCKET_PATH_BYTES and not set(path) & set(b',"'):
             return self.folder
-        return Path(tempfile.gettempdir()) / self.name
+        return _SHORT / self.name
 
     def url(self, database: str = "xunhe") -> str:
         """Its address for libpq, psycopg and (with the driver's name put in) SQLAlchemy."""
@@ -161,15 +162,15 @@ class Cluster:
         if stat.S_IMODE(state.st_mode) & 0o077:
             self.folder.chmod(0o700)
 
-    def ensure_running(self) -> None:
+    def ensure_running(self, is_unwanted: Callable[[], bool] = lambda: False) -> None:
         """Return once a connection is answered, after starting the server as often as it takes.
 
-        Raises `CommandFailed` after a minute of trying.
+        Raises `CommandFailed` after a minute of trying, or when it `is_unwanted` meanwhile.
         """
         give_up = time.monotonic() + PATIENCE_S
         pause, started = 0.02, None
         while (answer := self.ping()) is not Ping.OK:
-            if time.monotonic() > give_up:
+            if time.monotonic() > give_up or is_unwanted():
                 raise CommandFailed(f"内置数据库没有起来：{_last_line(_tail(self.log_file))}")
             # Somebody who listens but does not answer yet is recovering or stopping: wait.
             if (
@@ -179,16 +180,14 @@ class Cluster:
             ):
                 if started is not None:
                     log.warning("start_failed", why=_last_line(_tail(self.log_file)))
-                    self._clear_leftovers(also_postmaster=give_up - time.monotonic() < 50)
-                    pause = min(pause * 2, 1)
+                    leftovers.clear(
+                        self.name,
+                        self.folder / "postmaster.pid",
+                        self.socket_folder / f"{_SOCKET}.lock",
+                    )
+                    pause = min(pause * 2, 5)
                 started = self._start()
             time.sleep(pause)
-
-    def _clear_leftovers(self, *, also_postmaster: bool) -> None:
-        """Make way. A postmaster that does not listen may be a young one: it has ten seconds."""
-        pid_file = self.folder / "postmaster.pid"
-        leftovers.remove_stale_locks([pid_file, self.socket_folder / f"{_SOCKET}.lock"], self.name)
-        leftovers.kill_orphans(self.name, None if also_postmaster else leftovers.pid_in(pid_file))
 
     def _start(self) -> int:
         """Start the server in a session of its own, as nobody's child; return its process id."""

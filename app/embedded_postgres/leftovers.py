@@ -33,46 +33,41 @@ def pid_in(lock_file: Path) -> int | None:
         return None
 
 
-def remove_stale_locks(lock_files: list[Path], cluster_name: str) -> None:
-    """Remove lock files whose process id is no longer that of a server of this cluster.
+def clear(cluster_name: str, pid_file: Path, socket_lock: Path) -> None:
+    """Make way for a new server of this cluster, unless its postmaster lives.
 
-    PostgreSQL refuses to start as long as any process that it may signal has that id: somebody
-    else's (after every restart of a container), or its own that nobody has reaped. It has a second
-    interlock, the shared memory segment (found by the folder's inode), so that removing the file
-    cannot let two servers in.
+    Two things keep PostgreSQL from starting after a `kill -9`. A lock file whose process id is any
+    process that it may signal: somebody else's by now (after every restart of a container), or its
+    own that nobody has reaped. And orphans of the old server: most notice by themselves that their
+    postmaster is gone; one in a long computation does not, and holds the shared memory. What they
+    have not committed is rolled back, as in any crash.
+
+    Removing the lock file cannot let two servers in: the shared memory segment, which PostgreSQL
+    finds by the folder's inode, is its second interlock.
     """
-    if not _PROC.joinpath("self").exists():
+    if not (_PROC / "self").exists():
         return
-    alive = set(_processes(cluster_name))
-    for lock_file in lock_files:
-        pid = pid_in(lock_file)
-        if pid is not None and pid not in alive:
-            lock_file.unlink(missing_ok=True)
-
-
-def kill_orphans(cluster_name: str, postmaster: int | None) -> None:
-    """End server processes that outlive their postmaster (`postmaster`, if any, is spared).
-
-    Most notice by themselves; one in a long computation does not, and holds the shared memory.
-    What they have not committed is rolled back by recovery, as in any crash.
-    """
-    for pid in _processes(cluster_name):
-        if pid != postmaster:
+    commands = dict(_commands())
+    postmaster, child = (
+        f"cluster_name={cluster_name}".encode(),
+        f"postgres: {cluster_name}:".encode(),
+    )
+    alive = {pid for pid, command in commands.items() if postmaster in command.split(b"\0")}
+    if pid_in(pid_file) in alive:
+        return
+    for pid, command in commands.items():
+        if command.startswith(child):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+    for lock_file in (pid_file, socket_lock):
+        lock_file.unlink(missing_ok=True)
 
 
-def _processes(cluster_name: str) -> Iterator[int]:
-    """The living server processes of this cluster, by the name in their titles.
+def _commands() -> Iterator[tuple[int, bytes]]:
+    """The command line of every living process, where PostgreSQL writes the cluster's name.
 
-    (`/proc/…/cwd` would say it too, but in a container root may not read that of another user.)
+    (`/proc/…/cwd` would name the folder, but in a container root may not read another user's.)
     """
-    child = f"postgres: {cluster_name}:".encode()
-    postmaster = f"cluster_name={cluster_name}".encode()
     for entry in _PROC.glob("[0-9]*"):
-        try:
-            command = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if command.startswith(child) or postmaster in command.split(b"\0"):
-            yield int(entry.name)
+        with contextlib.suppress(OSError):
+            yield int(entry.name), (entry / "cmdline").read_bytes()

@@ -52,7 +52,7 @@ class Watch(threading.Thread):
     def _sleep_beside_the_server(self) -> None:
         if not self._cluster.is_listening():
             with self._start_lock():
-                self._cluster.ensure_running()
+                self._cluster.ensure_running(lambda: self._is_stopped_within(0))
             log.warning("database_restarted")
         url = self._cluster.url("postgres")
         with psycopg.connect(url, autocommit=True, application_name="xunhe holder") as connection:
