@@ -17,7 +17,7 @@ class WeChatError(Exception):
         self.errcode = errcode
         self.reason = reason
         self.rid = rid
-        super().__init__(f"{path}: {errcode or ''} {reason}".strip())
+        super().__init__(f"{path}: {' '.join(filter(None, (str(errcode or ''), reason)))}")
 
 
 class TryAgain(WeChatError):

@@ -37,16 +37,20 @@ async def fetch(
 
     Raises `httpx.HTTPError`, `TooMuch`, `TimeoutError`.
     """
-    async with asyncio.timeout(within_s):
-        response = await http.send(request, stream=True)
-        try:
-            content = bytearray()
-            async for chunk in response.aiter_bytes():
-                content += chunk
-                if len(content) > limit:
-                    raise TooMuch
-        finally:
-            await response.aclose()
+    try:
+        async with asyncio.timeout(within_s):
+            response = await http.send(request, stream=True)
+            try:
+                content = bytearray()
+                async for chunk in response.aiter_bytes():
+                    content += chunk
+                    if len(content) > limit:
+                        raise TooMuch
+            finally:
+                await response.aclose()
+    except aiohttp.ClientError as error:
+        # Those that the transport lets through; their texts hold the URL with its token.
+        raise httpx.RemoteProtocolError(type(error).__name__) from error
     whole = httpx.Response(response.status_code, content=bytes(content))
     whole.headers["content-type"] = response.headers.get("content-type", "")
     return whole
@@ -60,5 +64,10 @@ def was_not_sent(error: Exception) -> bool:
     """
     cause = error.__cause__
     if isinstance(cause, aiohttp.ClientError):
-        return isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+        return isinstance(
+            cause,
+            aiohttp.ClientConnectorError
+            | aiohttp.ConnectionTimeoutError
+            | aiohttp.ClientHttpProxyError,
+        )
     return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
