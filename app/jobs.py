@@ -1,12 +1,13 @@
 """The tasks: three-line functions that call a service."""
 
 from typing import Any
+from uuid import UUID
 
 from procrastinate import JobContext, RetryStrategy
 
 from app import clock
 from app.queue import app
-from app.services import renditions
+from app.services import messages, renditions, unionids
 
 # A store that is gone comes back: again after 30, 60, 90 s …, for two days.
 _UNTIL_THE_STORE_IS_BACK = RetryStrategy(max_attempts=100, linear_wait=30)
@@ -24,3 +25,23 @@ async def make_renditions(context: JobContext, sha256: str) -> None:
             state["settings"],
             now=clock.now(),
         )
+
+
+# WeChat is away for minutes or for hours; after a day the news is old.
+_UNTIL_WECHAT_IS_BACK = RetryStrategy(max_attempts=40, linear_wait=60)
+
+
+@app.task(name="tell", pass_context=True, retry=_UNTIL_WECHAT_IS_BACK)
+async def tell(context: JobContext, message_id: str) -> None:
+    """Take one message to the chat."""
+    state: Any = context.additional_context["state"]
+    await messages.deliver(state["sessions"], state["wechat"], UUID(message_id), now=clock.now())
+
+
+@app.task(name="look_up_unionid", pass_context=True, retry=_UNTIL_WECHAT_IS_BACK)
+async def look_up_unionid(context: JobContext, wechat_user_id: str) -> None:
+    """Ask which human being a follower is."""
+    state: Any = context.additional_context["state"]
+    await unionids.look_up(
+        state["sessions"], state["wechat"], UUID(wechat_user_id), now=clock.now()
+    )
