@@ -13,10 +13,10 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
-from starlette.requests import ClientDisconnect
 
-from app.errors import BadRequest, StorageUnavailable, TooLarge
+from app.errors import TooLarge
 from app.models import CheckIn
+from app.routers import forms
 from app.routers.deps import AppSettings, Now, Sessions, Visitor, get_reader
 from app.routers.middleware import PHOTO_LIMIT, matches
 from app.schemas.photos import NewPhoto, PhotoReceipt
@@ -69,12 +69,7 @@ OwnCheckIn = Annotated[CheckIn, Depends(get_own_check_in)]
 
 async def get_upload(request: Request, _check_in: OwnCheckIn) -> AsyncIterator[NewPhoto]:
     """The form, once all of it is here."""
-    try:
-        form = await request.form(max_files=1, max_fields=10, max_part_size=4096)
-    except ClientDisconnect:
-        raise BadRequest("照片没有传完整，请重传。") from None
-    except OSError:
-        raise StorageUnavailable from None  # no room for the body
+    form = await forms.read(request)
     try:
         # A form cannot say null: an empty field is one that is not there.
         yield NewPhoto.model_validate({name: part for name, part in form.items() if part != ""})
