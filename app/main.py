@@ -3,47 +3,16 @@
 import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TypedDict
+from pathlib import Path
 
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from fastapi.staticfiles import StaticFiles
 
-from app import embedded_postgres
-from app.database import connect
-from app.keys import Keys, open_keys
 from app.routers import middleware, problems, rooms
-from app.services.rate_limits import RateLimiter
-from app.settings import Settings, get_settings
+from app.settings import get_settings
+from app.state import State, open_state
 
-
-class State(TypedDict):
-    """What a request finds on `request.state`."""
-
-    settings: Settings
-    keys: Keys
-    sessions: async_sessionmaker[AsyncSession]
-    limiter: RateLimiter
-
-
-@asynccontextmanager
-async def open_state(settings: Settings) -> AsyncGenerator[State]:
-    """Everything that lives as long as the process; the database must be up and migrated."""
-    url = settings.database.url or embedded_postgres.url_of(settings.data_dir)
-    engine, sessions = connect(url, settings.database)
-    # The limiter waits for nobody while it holds a connection, so its own two are enough.
-    limits_engine, limits_sessions = connect(
-        url, settings.database.model_copy(update={"pool_size": 2})
-    )
-    try:
-        yield State(
-            settings=settings,
-            keys=open_keys(settings),
-            sessions=sessions,
-            limiter=RateLimiter(limits_sessions),
-        )
-    finally:
-        await limits_engine.dispose()
-        await engine.dispose()
+_STATIC = Path(__file__).parent / "web" / "static"
 
 
 @asynccontextmanager
@@ -72,4 +41,5 @@ def create_app() -> FastAPI:
     app.add_middleware(middleware.RequestContext)
     for router in rooms.ROUTERS:
         app.include_router(router)
+    app.mount("/static", StaticFiles(directory=_STATIC))
     return app

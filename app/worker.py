@@ -16,9 +16,9 @@ from procrastinate.worker import Worker
 
 from app import jobs, logs, parent, queue
 from app.errors import CommandFailed
-from app.main import State, open_state
 from app.opening import opened
 from app.settings import BadSettings, Settings, get_settings
+from app.state import State, open_state
 
 log = structlog.get_logger(__name__)
 

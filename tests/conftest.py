@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 import shapely
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -18,10 +19,17 @@ from starlette.types import Receive, Scope, Send
 from app import embedded_postgres
 from app.database import connect
 from app.keys import Keys
-from app.main import State, create_app
+from app.main import create_app
 from app.models import GridCell, Organisation, OrganisationKind, Person, Reach, Role, Stele
+from app.services.check_in_queue import CheckInQueue
 from app.services.rate_limits import RateLimiter
-from app.settings import Settings
+from app.settings import MiniProgram, ServiceAccount, Settings
+from app.state import State
+from app.storage import open_store
+from app.wechat.client import WeChat, open_wechat
+from app.wechat.simulator.app import create_app as create_simulator
+from app.wechat.simulator.config import AccountConfig, PlatformConfig
+from app.wechat.simulator.platform import Platform
 from tests import databases
 from tests.factories import (
     a_grid_cell,
@@ -93,14 +101,57 @@ async def session(sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[A
         yield session
 
 
+SERVICE_ACCOUNT = AccountConfig(
+    app_id="wx00000000000000aa", secret="service-secret", token="service-token", mode="plain"
+)
+MINI_PROGRAM = AccountConfig(
+    app_id="wx00000000000000bb", secret="mini-secret", token="mini-token", mode="plain"
+)
+
+
 @pytest.fixture
-def state(settings: Settings, sessions: async_sessionmaker[AsyncSession]) -> State:
+async def platform() -> AsyncIterator[Platform]:
+    """WeChat as the simulator plays it, one Open Platform account, nobody there yet."""
+    platform = Platform(
+        PlatformConfig(service_account=SERVICE_ACCOUNT, mini_program=MINI_PROGRAM, people=())
+    )
+    yield platform
+    await platform.close()
+
+
+@pytest.fixture
+async def wechat(
+    platform: Platform, settings: Settings, sessions: async_sessionmaker[AsyncSession]
+) -> AsyncIterator[WeChat]:
+    """Our client, as it speaks to the simulated platform."""
+    configured = settings.model_copy(
+        update={
+            name: kind(
+                _env_file=None, app_id=app.app_id, secret=SecretStr(app.secret), token=app.token
+            )
+            for name, kind, app in (
+                ("service_account", ServiceAccount, SERVICE_ACCOUNT),
+                ("mini_program", MiniProgram, MINI_PROGRAM),
+            )
+        }
+    )
+    transport = httpx.ASGITransport(create_simulator(platform))
+    async with httpx.AsyncClient(transport=transport, base_url="http://wechat") as http:
+        yield open_wechat(http, configured, sessions)
+
+
+@pytest.fixture
+def state(settings: Settings, sessions: async_sessionmaker[AsyncSession], wechat: WeChat) -> State:
     """What lifespan would have opened."""
+    keys, limiter = Keys(b"a secret for tests only"), RateLimiter(sessions)
     return State(
         settings=settings,
-        keys=Keys(b"a secret for tests only"),
+        keys=keys,
         sessions=sessions,
-        limiter=RateLimiter(sessions),
+        limiter=limiter,
+        recorder=CheckInQueue(sessions, limiter, settings, keys),
+        store=open_store(settings.media, settings.s3),
+        wechat=wechat,
     )
 
 

@@ -6,11 +6,8 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
-from procrastinate.schema import SchemaManager
-from sqlalchemy import create_engine
 
-from app.database import sqlalchemy_url
-from app.models import Base
+from app import opening
 
 
 def named(server_url: str, name: str) -> str:
@@ -32,12 +29,8 @@ def empty(server_url: str) -> Iterator[str]:
 
 
 def migrate(url: str) -> None:
-    """Bring the database to the newest schema."""
-    engine = create_engine(sqlalchemy_url(url))
-    Base.metadata.create_all(engine)
-    engine.dispose()
-    with psycopg.connect(url) as connection:
-        connection.execute(SchemaManager.get_schema().encode())
+    """Bring the database to the newest schema, as the program itself does."""
+    opening.migrate(url)
 
 
 @contextmanager

@@ -2,6 +2,36 @@
 
 from fastapi import APIRouter
 
-from app.routers import health
+from app.routers import (
+    applications,
+    check_ins,
+    consents,
+    documentation,
+    health,
+    me,
+    patrols,
+    people,
+    photos,
+    places,
+    sessions,
+    stele_pages,
+    steles,
+    sync,
+)
 
-ROUTERS: tuple[APIRouter, ...] = (health.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    documentation.router,
+    sessions.router,
+    consents.router,
+    me.router,
+    applications.router,
+    people.router,
+    steles.router,
+    check_ins.router,
+    patrols.router,
+    places.router,
+    sync.router,
+    photos.router,
+    stele_pages.router,
+)

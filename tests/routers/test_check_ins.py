@@ -6,7 +6,7 @@ import time_machine
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tests.conftest import Client, Lake, Member
+from tests.conftest import Client, Member
 from tests.factories import a_person, a_token
 
 NOW = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
@@ -350,7 +350,7 @@ async def test_etags(li: Member) -> None:
     assert again.headers["etag"] == first.headers["etag"]
 
 
-async def test_locate(li: Member, lake: Lake, client: Client) -> None:
+async def test_locate(li: Member, client: Client) -> None:
     url = "/api/v1/locate?lon=103.01&lat=24.901&datum=wgs84&accuracy_m=5"
 
     answer = (await li.client.get(url)).json()

