@@ -1,5 +1,6 @@
 """Everything the environment may tell us (prefix `XUNHE_`) or `.env`, read once, by concern."""
 
+import json
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
@@ -7,7 +8,16 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -108,6 +118,37 @@ class S3(BaseSettings):
         return value
 
 
+class MessageTemplate(BaseModel):
+    """A template of an account's library: `{"id": "…", "thing1": "task", "time3": "due"}`.
+
+    The names of its fields are WeChat's, what we put into each is on the right.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, str]
+
+    id: str = Field(min_length=1)
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """WeChat's field names, with what belongs into each."""
+        return dict(self.__pydantic_extra__)
+
+
+def _from_json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+class Templates(BaseSettings):
+    """Which template carries which kind of message; unset = not sent as a template."""
+
+    model_config = _config("XUNHE_TEMPLATE_")
+
+    reminder: Annotated[MessageTemplate | None, NoDecode, BeforeValidator(_from_json)] = None
+    problem: Annotated[MessageTemplate | None, NoDecode, BeforeValidator(_from_json)] = None
+
+
 class RateLimits(BaseSettings):
     """Requests a minute, 0 = off."""
 
@@ -165,6 +206,7 @@ class Settings(BaseSettings):
     database: Database = Field(default_factory=Database)
     service_account: ServiceAccount = Field(default_factory=ServiceAccount)
     mini_program: MiniProgram = Field(default_factory=MiniProgram)
+    templates: Templates = Field(default_factory=Templates)
     s3: S3 = Field(default_factory=S3)
     rate_limit: RateLimits = Field(default_factory=RateLimits)
     evidence: Evidence = Field(default_factory=Evidence)
@@ -213,6 +255,7 @@ def get_settings() -> Settings:
             "ServiceAccount": "XUNHE_SERVICE_ACCOUNT_",
             "MiniProgram": "XUNHE_MINI_PROGRAM_",
             "Database": "XUNHE_DATABASE_",
+            "Templates": "XUNHE_TEMPLATE_",
             "S3": "XUNHE_S3_",
             "RateLimits": "XUNHE_RATE_LIMIT_",
             "Evidence": "XUNHE_EVIDENCE_",
