@@ -87,7 +87,7 @@ class Caller:
     ) -> None:
         self.app = app
         self.circuits = Circuits(app.app_id, sessions, now)
-        self.token = Tokens(app.app_id, "access_token", sessions, self._fetch_token, now)
+        self.token = Tokens(app.app_id, "access_token", sessions, self.fetch_token, now)
         self._http = http
         self._now = now
         self._sleep = sleep
@@ -258,8 +258,8 @@ class Caller:
     def _count(self, call: Call, outcome: str) -> None:
         calls_total.labels(call.path, outcome).inc()
 
-    async def _fetch_token(self, force: bool) -> tuple[str, timedelta]:
-        """Page: "获取稳定版接口调用凭据"."""
+    async def fetch_token(self, force: bool) -> tuple[str, timedelta]:
+        """The token in force at WeChat, or a new one by `force`. Page: "获取稳定版接口调用凭据"."""
         answer = await self.json(
             Call(
                 "POST",
