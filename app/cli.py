@@ -20,9 +20,9 @@ from app.errors import CommandFailed
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from app.main import State
     from app.services.dataset import Progress as Told
     from app.settings import Settings
+    from app.state import State
 
 T = TypeVar("T")
 
@@ -268,10 +268,59 @@ def revoke_api_key(
     typer.echo(f"已作废 {_in_one_transaction(_settings(), revoke)}…")
 
 
+wechat = typer.Typer(help="微信公众平台：菜单与检查。", no_args_is_help=True)
+app.add_typer(wechat, name="wechat")
+
+
+@wechat.command("menu")
+def wechat_menu(
+    *, dry_run: Annotated[bool, typer.Option("--dry-run", help="只看有什么不同，不修改。")] = False
+) -> None:
+    """显示菜单的不同之处，并把服务号菜单改成应有的样子。"""
+    from app.services import wechat_setup
+    from app.wechat.errors import WeChatError
+
+    async def put(state: "State") -> None:
+        difference = await wechat_setup.menu_difference(state["wechat"])
+        for line in difference:
+            typer.echo(line)
+        if not difference:
+            typer.echo("菜单已是最新。")
+        elif not dry_run:
+            await wechat_setup.put_menu(state["wechat"])
+            typer.echo("菜单已更新。")
+
+    try:
+        _with_state(_settings(), put)
+    except WeChatError as error:
+        raise CommandFailed(f"菜单：{wechat_setup.advice(error)}") from None
+
+
+@wechat.command("check")
+def wechat_check() -> None:
+    """逐项检查凭据、菜单、模板和回调；有异常时退出码为 1。"""
+    from app.clock import now
+    from app.services import wechat_setup
+
+    settings = _settings()
+
+    async def check(state: "State") -> bool:
+        well = True
+        async for finding in wechat_setup.check(
+            state["wechat"], settings, state["sessions"], now=now()
+        ):
+            typer.echo(str(finding))
+            well = well and finding.well is not False
+        return well
+
+    if not _with_state(settings, check):
+        raise typer.Exit(1)
+
+
 def _with_state(settings: "Settings", work: "Callable[[State], Awaitable[T]]") -> "T":
     """Open the database and all else that a process of ours has, and do the work."""
-    from app.main import open_state
     from app.opening import opened
+    from app.state import open_state
 
     async def run(url: str) -> "T":
         database = settings.database.model_copy(update={"url": url})
@@ -374,7 +423,8 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the last door: one line, whatever it was
         if hasattr(error, "format_message"):  # the command line itself was wrong
             _fail(error.format_message(), getattr(error, "exit_code", 2))
-        _fail(f"{type(error).__name__}：{error}")
+        # The first line only: a database's error goes on with the statement and its rows.
+        _fail(f"{type(error).__name__}：{str(error).partition(chr(10))[0]}")
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -83,6 +83,8 @@ class Revisions:
             known.add(ast.literal_eval(said["revision"]))
             before = ast.literal_eval(said["down_revision"])
             older.update([before] if isinstance(before, str) else before or ())
+        if not known:  # installed without the rest of the project
+            raise CommandFailed(f"找不到数据库迁移文件：{_ROOT / 'migrations'}。")
         return cls(frozenset(known), frozenset(known - older))
 
     def refuse_newer(self, current: frozenset[str]) -> None:

@@ -35,6 +35,8 @@ def run(settings: Settings) -> None:
 
     Raises `CommandFailed` when the database cannot be opened.
     """
+    # Its notes hold the arguments of jobs; what matters is noted by `_note_failures`.
+    logging.getLogger("procrastinate").setLevel(logging.ERROR)
     with opened(settings) as url:
         asyncio.run(_work(settings, url))
 
@@ -94,7 +96,7 @@ async def _work_while_connected(url: str, state: State) -> None:
 async def _note_failures(
     run_job: Callable[[], Awaitable[Any]], context: JobContext, _worker: Worker
 ) -> Any:
-    """Procrastinate's own notes hold the jobs' arguments; ours do not."""
+    """Say which job failed and why, without its arguments."""
     try:
         return await run_job()
     except Exception as error:
@@ -130,7 +132,6 @@ def main() -> None:
     try:
         settings = get_settings()
         logs.configure(settings.log_level)
-        logging.getLogger("procrastinate").setLevel(logging.ERROR)
         run(settings)
     except (BadSettings, CommandFailed) as error:
         sys.exit(str(error))

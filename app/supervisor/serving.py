@@ -28,14 +28,14 @@ def serve(host: str, port: int, *, workers: int, with_worker: bool, demo: bool) 
         address = _address_of(listener)
         environment = dict(os.environ)
         web = [_child("web", environment, listener) for _ in range(workers)]
-        others = []
+        others, printed = [], [address]
         if demo:
             simulator = stack.enter_context(_bound("127.0.0.1", 0))
             environment |= demonstration.environment(address, _address_of(simulator))
+            printed.append(f"{_address_of(simulator)}/simulator/")
             others.append(_child("simulator", environment, simulator))
         if with_worker or demo:
             others.append(Child("worker", "app.worker", environment=environment))
-        printed = [address, f"{address}/simulator"] if demo else [address]
         asyncio.run(_Serving(listener, web, others, printed).run())
 
 

@@ -123,6 +123,17 @@ asyncio.run(_Serving(listener, [web], [], [address]).run())
     assert not Cluster(data_dir).is_listening()
 
 
+def test_a_demo_prints_the_web_first_and_then_a_telephone_that_works(data_dir: Path) -> None:
+    running = serve(data_dir, "--workers=1", "--demo")
+    web, telephone = running.line(), running.line()
+    assert answers(web)
+    assert telephone.endswith("/simulator/")
+    with urllib.request.urlopen(telephone) as response:  # noqa: S310
+        assert response.status == 200
+    assert running.end() == 0
+    assert is_refused(telephone)
+
+
 def test_says_in_one_line_that_the_port_is_taken(data_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
