@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.errors import StorageUnavailable
-from app.settings import S3, BadSettings
+from app.settings import S3, BadSettings, get_settings
 from app.storage import Store, open_store, original_key, rendition_key
 from tests.buckets import operator, s3_server
 
@@ -147,7 +147,40 @@ async def test_no_bucket_is_unavailable_and_told_to_the_log_alone(s3: S3) -> Non
         await store.check()
 
 
-async def test_a_wrong_key_is_unavailable(s3: S3) -> None:
+async def test_no_server_is_unavailable(s3: S3) -> None:
     nobody = s3.model_copy(update={"endpoint": "http://127.0.0.1:1"})
     with pytest.raises(StorageUnavailable):
         await open_store("s3://bucket", nobody).put("originals/ab/one", b"bytes")
+
+
+async def test_the_usual_variables_serve_where_ours_are_unset(
+    s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator(s3).create_bucket(Bucket="usual")
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3.endpoint,
+        "AWS_REGION": s3.region,
+        "AWS_ACCESS_KEY_ID": s3.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": s3.secret_access_key.get_secret_value(),
+    }.items():
+        monkeypatch.setenv(name, value)
+    await open_store("s3://usual", NO_S3).put("originals/ab/one", b"bytes")
+    stored = operator(s3).get_object(Bucket="usual", Key="originals/ab/one")
+    assert stored["Body"].read() == b"bytes"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("XUNHE_S3_ENDPOINT", "s3.example", "must start with http:// or https://"),
+        ("XUNHE_MEDIA_URL", "photos", "must be file:///folder or s3://bucket/prefix"),
+    ],
+)
+def test_a_malformed_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, why: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadSettings) as refused:
+        get_settings.__wrapped__()
+    assert str(refused.value) == f"{name}: Value error, {why}"

@@ -23,7 +23,9 @@ log = structlog.get_logger(__name__)
 BYTES_LIMIT = 20 << 20
 PIXELS_LIMIT = 100_000_000
 _SCANS_LIMIT = 100
-_BIG_PIXELS = 25_000_000
+# What decoding takes, in bytes a pixel, and from how many bytes on it is done alone.
+_BYTES_A_PIXEL = {"WEBP": 16, "HEIF": 7, "PNG": 6, "JPEG": 6, "MPO": 6}
+_BIG_BYTES = 96 << 20
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"mif1"}
 _EXIF_IFD, _TAKEN, _TAKEN_OFFSET = 0x8769, 0x9003, 0x9011
 # We look at the header ourselves, and Pillow's own limit would warn below ours.
@@ -130,9 +132,11 @@ def _refuse_too_many(width: int, height: int) -> None:
 
 
 def turn(image: Image.Image) -> AbstractContextManager[object]:
-    """What to hold while decoding: baseline JPEGs and middling pictures need little memory."""
-    in_rows = image.format in {"JPEG", "MPO"} and not image.info.get("progressive")
-    return nullcontext() if in_rows or image.width * image.height <= _BIG_PIXELS else _alone
+    """What to hold while decoding: all but baseline JPEGs, read in rows, need memory at once."""
+    if image.format in {"JPEG", "MPO"} and not image.info.get("progressive"):
+        return nullcontext()
+    needed = image.width * image.height * _BYTES_A_PIXEL[image.format or "WEBP"]
+    return _alone if needed > _BIG_BYTES else nullcontext()
 
 
 def exif_of(image: Image.Image) -> Image.Exif:
