@@ -16,7 +16,7 @@ import psycopg
 import sqlalchemy.exc
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -29,7 +29,8 @@ log = structlog.get_logger(__name__)
 callbacks_total = Counter("xunhe_wechat_callbacks_total", "Pushes", ["app", "outcome"])
 
 TRIES = 3
-ALIVE_WITHIN_S = 1.5
+ALIVE_WITHIN_S = 1.4
+PROBE_WITHIN_S = 0.4
 ANSWER_WITHIN_S = 4.5
 _DATABASE_IS_AWAY = (
     sqlalchemy.exc.OperationalError,
@@ -37,6 +38,29 @@ _DATABASE_IS_AWAY = (
     sqlalchemy.exc.TimeoutError,
     psycopg.OperationalError,
 )
+# Remember the nonce and claim the message, in one round trip: it is said for every push. Both
+# wait for whoever is at the same message. `ours` is false when it was answered before; a message
+# whose last try failed is claimed again.
+_CLAIM = text(
+    """
+    WITH remembered AS (
+        INSERT INTO callback_nonces (app, timestamp, nonce, digest, received_at)
+        VALUES (:app, :timestamp, :nonce, :digest, :now)
+        ON CONFLICT DO NOTHING RETURNING 1
+    ), claimed AS (
+        INSERT INTO callback_receipts AS receipt (app, key, received_at, failures)
+        VALUES (:app, :key, :now, 0)
+        ON CONFLICT (app, key) DO UPDATE SET failures = 0 WHERE receipt.failures > 0
+        RETURNING 1
+    )
+    SELECT EXISTS (SELECT FROM remembered) AS fresh, EXISTS (SELECT FROM claimed) AS ours
+    """
+)
+_KEPT = text(
+    "SELECT digest FROM callback_nonces"
+    " WHERE app = :app AND timestamp = :timestamp AND nonce = :nonce"
+)
+_REPLIED = text("UPDATE callback_receipts SET reply = :reply WHERE app = :app AND key = :key")
 _abandoned: set[asyncio.Task[Any]] = set()
 
 
@@ -62,20 +86,17 @@ async def receive(
     not answer within `ALIVE_WITHIN_S` or the reply is not made within `ANSWER_WITHIN_S`,
     `Unexpected` after a fault of ours that another try might not meet.
     """
+    outcome = "failed"
     try:
         reply = await _in_time(sessions, incoming, answer, now)
+        outcome = "answered"
+        return reply
     except Forbidden:
         outcome = "replayed"
         raise
     except DatabaseUnavailable:
         outcome = "unavailable"
         raise
-    except Unexpected:
-        outcome = "failed"
-        raise
-    else:
-        outcome = "answered"
-        return reply
     finally:
         callbacks_total.labels(incoming.app, outcome).inc()
 
@@ -100,25 +121,40 @@ async def _in_time(
     sessions: async_sessionmaker[AsyncSession], incoming: Incoming, answer: Answer, now: datetime
 ) -> str | None:
     """Never later than the limits: what hangs is left behind, not waited for."""
-    alive = asyncio.Event()
-    work = asyncio.create_task(_attempt(sessions, incoming, answer, now, alive))
-    pulse = asyncio.create_task(alive.wait())
+    work = asyncio.create_task(_attempt(sessions, incoming, answer, now))
     try:
-        done, _ = await asyncio.wait(
-            {work, pulse}, timeout=ALIVE_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
-        )
-        if done:
-            await asyncio.wait({work}, timeout=ANSWER_WITHIN_S - ALIVE_WITHIN_S)
+        await asyncio.wait({work}, timeout=ALIVE_WITHIN_S)
+        if not work.done() and await _is_alive(sessions):
+            await asyncio.wait({work}, timeout=ANSWER_WITHIN_S - ALIVE_WITHIN_S - PROBE_WITHIN_S)
         if not work.done():
-            log.error("callback not answered in time", database_alive=alive.is_set())
+            log.error("callback not answered in time", app=incoming.app)
             raise DatabaseUnavailable
         return work.result()
     finally:
-        pulse.cancel()
-        if not work.done():
-            work.cancel()
-            _abandoned.add(work)
-            work.add_done_callback(_buried)
+        _leave(work)
+
+
+async def _is_alive(sessions: async_sessionmaker[AsyncSession]) -> bool:
+    """Whether it is worth waiting: the database may hang, or only this message may."""
+    probe = asyncio.create_task(_pulse(sessions))
+    try:
+        await asyncio.wait({probe}, timeout=PROBE_WITHIN_S)
+        return probe.done() and probe.exception() is None
+    finally:
+        _leave(probe)
+
+
+async def _pulse(sessions: async_sessionmaker[AsyncSession]) -> None:
+    async with sessions() as session:
+        await session.execute(text("SELECT 1"))
+
+
+def _leave(work: asyncio.Task[Any]) -> None:
+    """Let go without waiting: a hung connection may take long to cancel."""
+    if not work.done():
+        work.cancel()
+        _abandoned.add(work)
+        work.add_done_callback(_buried)
 
 
 def _buried(work: asyncio.Task[Any]) -> None:
@@ -129,20 +165,16 @@ def _buried(work: asyncio.Task[Any]) -> None:
 
 
 async def _attempt(
-    sessions: async_sessionmaker[AsyncSession],
-    incoming: Incoming,
-    answer: Answer,
-    now: datetime,
-    alive: asyncio.Event,
+    sessions: async_sessionmaker[AsyncSession], incoming: Incoming, answer: Answer, now: datetime
 ) -> str | None:
-    work = _once(sessions, incoming, answer, now, alive)
+    claimed = asyncio.Event()
     try:
-        return await _or_unavailable(work)
+        return await _or_unavailable(_once(sessions, incoming, answer, now, claimed))
     except DatabaseUnavailable:
-        if alive.is_set():
+        if claimed.is_set():
             raise
         # A pooled connection that died in its sleep: the next one is new.
-        return await _or_unavailable(_once(sessions, incoming, answer, now, alive))
+        return await _or_unavailable(_once(sessions, incoming, answer, now, claimed))
     except Forbidden:
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, WeChat must hear something
@@ -170,66 +202,32 @@ async def _once(
     incoming: Incoming,
     answer: Answer,
     now: datetime,
-    alive: asyncio.Event,
+    claimed: asyncio.Event,
 ) -> str | None:
+    given, same = incoming.nonce, {"app": incoming.app.value, "key": incoming.message.key}
+    nonce = {"timestamp": given.timestamp, "nonce": given.nonce, "digest": given.digest}
     async with sessions() as session, session.begin():
-        await session.execute(text("SET LOCAL lock_timeout = '4s'"))
-        alive.set()
-        await _remember(session, incoming, now)
-        if not await _is_first(session, incoming, now):
+        row = (await session.execute(_CLAIM, {**same, **nonce, "now": now})).one()
+        claimed.set()
+        if not row.fresh:
+            # A used nonce: WeChat's retry brings the same request, anybody else another.
+            kept = await session.scalar(_KEPT, {**same, **nonce})
+            if kept != given.digest:
+                raise Forbidden
+        if not row.ours:
             return await _earlier_reply(session, incoming)
         reply = await answer(session, incoming.app, incoming, now=now)
         if reply is not None:
-            await session.execute(
-                update(CallbackReceipt).where(*_same(incoming)).values(reply=reply)
-            )
+            await session.execute(_REPLIED, {**same, "reply": reply})
         return reply
 
 
-async def _remember(session: AsyncSession, incoming: Incoming, now: datetime) -> None:
-    """Keep the nonce. A retry brings the same request again; any other use of it is refused."""
-    given = incoming.nonce
-    kept = await session.scalar(
-        insert(CallbackNonce)
-        .values(
-            app=incoming.app,
-            timestamp=given.timestamp,
-            nonce=given.nonce,
-            digest=given.digest,
-            received_at=now,
-        )
-        .on_conflict_do_nothing()
-        .returning(CallbackNonce.digest)
-    )
-    if kept is None:
-        kept = await session.scalar(
-            select(CallbackNonce.digest).where(
-                CallbackNonce.app == incoming.app,
-                CallbackNonce.timestamp == given.timestamp,
-                CallbackNonce.nonce == given.nonce,
-            )
-        )
-    if kept != given.digest:
-        raise Forbidden
-
-
-async def _is_first(session: AsyncSession, incoming: Incoming, now: datetime) -> bool:
-    """Claim the message: false when it was answered before. Waits for whoever is at it."""
-    claimed = await session.scalar(
-        insert(CallbackReceipt)
-        .values(app=incoming.app, key=incoming.message.key, received_at=now, failures=0)
-        .on_conflict_do_update(
-            index_elements=["app", "key"],
-            set_={"failures": 0},
-            where=CallbackReceipt.failures > 0,
-        )
-        .returning(CallbackReceipt.key)
-    )
-    return claimed is not None
-
-
 async def _earlier_reply(session: AsyncSession, incoming: Incoming) -> str | None:
-    reply: str | None = await session.scalar(select(CallbackReceipt.reply).where(*_same(incoming)))
+    reply: str | None = await session.scalar(
+        select(CallbackReceipt.reply).where(
+            CallbackReceipt.app == incoming.app, CallbackReceipt.key == incoming.message.key
+        )
+    )
     return reply
 
 
@@ -255,10 +253,3 @@ async def _given_up(
     callbacks_total.labels(incoming.app, "given_up").inc()
     log.error("callback given up", app=incoming.app, message=type(incoming.message).__name__)
     return None
-
-
-def _same(incoming: Incoming) -> tuple[Any, Any]:
-    return (
-        CallbackReceipt.app == incoming.app,
-        CallbackReceipt.key == incoming.message.key,
-    )

@@ -242,7 +242,8 @@ async def test_a_fault_is_logged_without_what_was_written(
 async def test_an_answer_that_takes_too_long_is_left_behind(
     real_sessions: Sessions, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(callbacks, "ANSWER_WITHIN_S", callbacks.ALIVE_WITHIN_S + 0.05)
+    monkeypatch.setattr(callbacks, "ALIVE_WITHIN_S", 0.05)
+    monkeypatch.setattr(callbacks, "ANSWER_WITHIN_S", callbacks.PROBE_WITHIN_S + 0.1)
     chat.may_go_on.clear()
     with pytest.raises(DatabaseUnavailable):
         await callbacks.receive(real_sessions, read(message()), chat, now=NOW)
@@ -250,6 +251,26 @@ async def test_an_answer_that_takes_too_long_is_left_behind(
     await asyncio.gather(*callbacks._abandoned, return_exceptions=True)
     assert await effects(real_sessions) == 0
     assert await callbacks.receive(real_sessions, read(message()), chat, now=NOW) == "第2次"
+
+
+async def test_an_answer_that_takes_its_time_is_waited_for_while_the_database_lives(
+    real_sessions: Sessions, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks, "ALIVE_WITHIN_S", 0.01)
+    chat.may_go_on.clear()
+    probed = asyncio.Event()
+    pulse = callbacks._pulse
+
+    async def told(sessions: Sessions) -> None:
+        await pulse(sessions)
+        probed.set()
+
+    monkeypatch.setattr(callbacks, "_pulse", told)
+    waiting = asyncio.create_task(callbacks.receive(real_sessions, read(message()), chat, now=NOW))
+    await probed.wait()
+    chat.may_go_on.set()
+    assert await waiting == "第1次"
+    assert chat.calls == 1
 
 
 @pytest.fixture
@@ -282,6 +303,7 @@ async def test_a_database_that_hangs_is_not_waited_for(
     mute: int, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(callbacks, "ALIVE_WITHIN_S", 0.05)
+    monkeypatch.setattr(callbacks, "PROBE_WITHIN_S", 0.05)
     engine = create_async_engine(f"postgresql+psycopg://x@127.0.0.1:{mute}/x")
     with pytest.raises(DatabaseUnavailable):
         await callbacks.receive(async_sessionmaker(engine), read(message()), chat, now=NOW)
