@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 PATIENCE_S = 60
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_PATH_BYTES = 107
-_SHORT = Path("/tmp")  # noqa: S108 - the same for every process, whatever its TMPDIR; see below
+_SHORT = Path("/tmp")  # noqa: S108 - every process must find the same one, whatever its TMPDIR
 _LOG_BYTES = 8 * 1024 * 1024
 
 # Written into postgresql.conf once, where an operator may tune them.
