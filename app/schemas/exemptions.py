@@ -6,14 +6,14 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from app.models import ExemptionKind, ExemptionState
-from app.schemas.fields import Code, Reason, Strict
+from app.schemas.fields import Code, Day, Reason, Strict
 
 
 class NewExemption(Strict):
     """From when to when (both days count), why, and from which duty; from all if left out."""
 
-    from_on: date = Field(alias="from")
-    to_on: date = Field(alias="to")
+    from_on: Day = Field(alias="from")
+    to_on: Day = Field(alias="to")
     kind: ExemptionKind
     reason: Reason
     obligation_code: Code | None = None

@@ -2,7 +2,7 @@
 
 import re
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -25,6 +25,7 @@ from app.domain.datum import Datum
 _RFC3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})\Z", re.ASCII
 )
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 answer_datum: ContextVar[Datum] = ContextVar("answer_datum", default=Datum.wgs84)
@@ -44,6 +45,12 @@ def _is_rfc3339(value: Any) -> Any:
         raise PydanticCustomError(
             "instant", "时间要写成带时区的格式，例如 2026-06-01T08:30:00+08:00"
         )
+    return value
+
+
+def _is_a_day(value: Any) -> Any:
+    if isinstance(value, str) and not _DAY.match(value):
+        raise PydanticCustomError("instant", "日期要写成 2026-06-01 的格式")
     return value
 
 
@@ -100,12 +107,23 @@ Words = Annotated[
 Device = Annotated[str, StringConstraints(max_length=200), AfterValidator(_is_plain)]
 
 
+# A number is a number: "103.0" and true are not.
+Longitude = Annotated[float, Field(strict=True, ge=-180, le=180)]
+Latitude = Annotated[float, Field(strict=True, ge=-90, le=90)]
+Accuracy = Annotated[float, Field(strict=True, ge=0, le=1_000_000)]
+
+Day = Annotated[
+    date, BeforeValidator(_is_a_day), Field(ge=date(2000, 1, 1), le=date(2100, 12, 31))
+]
+"""A calendar day at the lake, `YYYY-MM-DD` and nothing longer."""
+
+
 class NewPosition(Strict):
     """A position as a phone sends it; `datum` says in whose degrees."""
 
-    lon: Annotated[float, Field(ge=-180, le=180)]
-    lat: Annotated[float, Field(ge=-90, le=90)]
-    accuracy_m: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
+    lon: Longitude
+    lat: Latitude
+    accuracy_m: Accuracy | None = None
     datum: Datum
 
 

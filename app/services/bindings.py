@@ -1,5 +1,6 @@
 """Bindings: which WeChat belongs to which person. Every door that binds comes through `bind`."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -47,8 +48,8 @@ async def bind(
         other = await session.get_one(Person, wechat_user.person_id)
         if other.is_on_roster(today):
             raise AlreadyBound
-        # Whoever left the roster may come back under another code.
-        await unbind(session, wechat_user, now=now)
+        # Whoever left the roster may come back under another code, and stay signed in.
+        await _part(session, wechat_user, now=now)
     if await identity_of(session, person, wechat_user) is not None:
         await _ask_replacement(session, wechat_user, person, now)
         raise IdentityTaken
@@ -142,6 +143,14 @@ async def unbind(session: AsyncSession, wechat_user: WechatUser, *, now: datetim
 
     The same human's identity in the other app goes as well: it would bring this one back.
     """
+    for user in await _part(session, wechat_user, now=now):
+        await end_logins(session, user, now=now)
+
+
+async def _part(
+    session: AsyncSession, wechat_user: WechatUser, *, now: datetime
+) -> Sequence[WechatUser]:
+    """Part one human's identities from their person; which they are."""
     users = [wechat_user]
     if wechat_user.person_id is not None and wechat_user.unionid is not None:
         users += await session.scalars(
@@ -156,8 +165,8 @@ async def unbind(session: AsyncSession, wechat_user: WechatUser, *, now: datetim
             person = await session.get_one(Person, user.person_id)
             await consents.withdraw_given_by(session, user, person, now=now)
         user.person_id = user.bound_at = None
-        await end_logins(session, user, now=now)
     await session.flush()
+    return users
 
 
 async def forget(session: AsyncSession, wechat_user: WechatUser, *, now: datetime) -> None:

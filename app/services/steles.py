@@ -1,5 +1,6 @@
 """Steles: what a marker is, which water it stands at, and who answers for it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,8 @@ from app.services.places import Place
 from app.settings import Settings
 
 _RANK = list(PostKind)
+# What the dataset allows; all else cannot be one, and some of it no database takes.
+_CODE = re.compile(r"[A-Za-z0-9_-]{3,24}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class SteleHere:
 
 async def find(session: AsyncSession, code: str) -> Stele:
     """The stele of this code. Raises `NotFound`, for a retired one as well."""
+    if not _CODE.fullmatch(code):
+        raise NotFound("没有找到这块界碑。")
     stele = await session.scalar(
         select(Stele).where(Stele.code == code, Stele.retired_on.is_(None))
     )
