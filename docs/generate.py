@@ -66,7 +66,8 @@ def database_page() -> str:
     lines = [
         "# Database",
         "",
-        "PostgreSQL 15 or newer, core features only. Written by `python docs/generate.py` from `app/models`.",
+        "PostgreSQL 15 or newer, core features only.",
+        "Written by `python docs/generate.py` from `app/models`.",
         "The job queue's tables (`procrastinate_*`) are procrastinate's own.",
         "",
         "| table | what a row is |",
