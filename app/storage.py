@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -113,6 +113,21 @@ class Store:
                     yield Stored(key=each["path"], size=each["size"])
         except (BaseError, OSError) as error:
             raise _unavailable("list", error) from None
+
+    async def sweep(self, before: datetime) -> int:
+        """Drop scraps that killed processes left before `before`; how many there were."""
+        try:
+            old = [
+                each["path"]
+                async for page in obstore.list(self._objects, _INCOMING, chunk_size=1000)
+                for each in page
+                if each["last_modified"] < before
+            ]
+        except (BaseError, OSError) as error:
+            raise _unavailable("list", error) from None
+        for key in old:
+            await self.delete(key)
+        return len(old)
 
     async def check(self) -> None:
         """For `/readyz` and `doctor`: a few bytes go in, come back and leave again."""

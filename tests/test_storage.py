@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,18 @@ async def test_everything_is_listed(store: Store) -> None:
 async def test_a_check_leaves_nothing_behind(store: Store) -> None:
     await store.check()
     assert [each async for each in store.list("checks")] == []
+
+
+async def test_only_old_scraps_are_swept(tmp_path: Path) -> None:
+    store = open_store(tmp_path.as_uri(), NO_S3)
+    await store.put("originals/ab/one", b"bytes")
+    for name in ("old", "new"):
+        (tmp_path / "incoming" / name).write_bytes(b"half a pho")
+    for path in (tmp_path / "incoming" / "old", tmp_path / "originals" / "ab" / "one"):
+        os.utime(path, (0, 0))
+    assert await store.sweep(datetime(2026, 1, 1, tzinfo=UTC)) == 1
+    assert [each.key async for each in store.list("incoming")] == ["incoming/new"]
+    assert await store.get("originals/ab/one") == b"bytes"
 
 
 async def test_a_folder_is_for_us_alone(tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ from datetime import datetime
 import structlog
 from PIL import Image as Picture
 from PIL import ImageCms
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import queue
 from app.domain.perceptual_hash import SIDE, bands, perceptual_hash
 from app.errors import PhotoUnreadable
-from app.models import Image
+from app.models import Image, Photo
 from app.services import judging, photo_facts, pictures
 from app.settings import Settings
 from app.storage import Store, original_key, rendition_key
@@ -21,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 LARGE, SMALL = 1600, 480
 _QUALITY = 82
+_MOST_AT_ONCE = 500
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Picture.Transpose.FLIP_LEFT_RIGHT,
@@ -81,6 +83,30 @@ async def _make(image: Image, store: Store, now: datetime) -> None:
     if made.perceptual_hash is not None:
         image.perceptual_hash = made.perceptual_hash
         image.band_0, image.band_1, image.band_2, image.band_3 = bands(made.perceptual_hash)
+
+
+async def defer_missing(session: AsyncSession, *, before: datetime) -> int:
+    """Defer the job again for photos received before `before` that still wait; how many.
+
+    Its attempts may be used up: a store may be gone for longer than anybody tries.
+    """
+    missing = await session.scalars(
+        select(Image.sha256)
+        .where(
+            Image.renditions_at.is_(None),
+            Image.fault.is_(None),
+            exists().where(Photo.sha256 == Image.sha256, Photo.received_at < before),
+        )
+        .order_by(Image.received_at)
+        .limit(_MOST_AT_ONCE)
+    )
+    added = 0
+    for sha256 in missing.all():
+        name = sha256.hex()
+        added += await queue.defer_once(
+            session, "make_renditions", lock=f"make_renditions {name}", sha256=name
+        )
+    return added
 
 
 async def render(content: bytes) -> Renditions:

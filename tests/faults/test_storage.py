@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -74,5 +75,8 @@ async def test_a_killed_process_leaves_whole_files_only(tmp_path: Path, after: i
     for key in kept:
         n = int(key.rpartition("/")[2])
         assert await store.get(key) == bytes([n % 256]) * 300_000
+    await store.sweep(datetime.now(UTC) + timedelta(seconds=1))
+    assert [each async for each in store.list("incoming")] == []
+    assert {each.key async for each in store.list("originals")} == kept
     await store.put("originals/ab/0", b"again")
     assert await store.get("originals/ab/0") == b"again"

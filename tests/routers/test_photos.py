@@ -16,9 +16,9 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import jobs
-from app.state import State
 from app.models import Image as ImageRow
 from app.models import Photo
+from app.state import State
 from app.storage import original_key
 from tests.conftest import Lake, Member
 from tests.factories import a_person, a_token
@@ -618,3 +618,28 @@ async def test_making_renditions_twice_is_harmless(li: Member, state: State) -> 
     await jobs.make_renditions.func(context, sha256)
     assert (await li.client.get(f"/api/v1/check-ins/{check_in_id}")).json() == before
     await jobs.make_renditions.func(context, "00" * 32)
+
+
+async def test_renditions_that_were_given_up_are_tried_again_by_night(
+    li: Member, session: AsyncSession, state: State
+) -> None:
+    waiting, young = a_jpeg(1), a_jpeg(2)
+    photo_id = await sent(li.client, await checked_in(li), waiting)
+    await sent(li.client, await checked_in(li), a_jpeg(3))
+    await session.execute(
+        text("UPDATE procrastinate_jobs SET status = 'failed' WHERE args->>'sha256' = :name"),
+        {"name": hashlib.sha256(waiting).hexdigest()},
+    )
+    await session.commit()
+    assert await work(session, state) == 1
+    context: Any = SimpleNamespace(additional_context={"state": state})
+    with time_machine.travel(datetime(2026, 6, 2, 19, 23, tzinfo=UTC), tick=False):
+        await sent(li.client, await checked_in(li), young)
+        for _ in range(2):
+            await jobs.sweep_photos.func(context, 0)
+    deferred = await session.scalars(
+        text("SELECT args->>'sha256' FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id")
+    )
+    assert deferred.all() == [hashlib.sha256(each).hexdigest() for each in (young, waiting)]
+    assert await work(session, state) == 2
+    assert (await li.client.get(f"/api/v1/photos/{photo_id}")).status_code == 200
