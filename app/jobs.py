@@ -1,5 +1,6 @@
 """The tasks: three-line functions that call a service."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,17 @@ async def make_renditions(context: JobContext, sha256: str) -> None:
             state["settings"],
             now=clock.now(),
         )
+
+
+@app.periodic(cron="23 19 * * *")
+@app.task(name="sweep_photos", pass_context=True, queueing_lock="sweep_photos")
+async def sweep_photos(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  the tick's
+    """By night: scraps of killed uploads go, renditions that were given up are tried again."""
+    state: Any = context.additional_context["state"]
+    before = clock.now() - timedelta(days=1)
+    async with state["sessions"]() as session, session.begin():
+        await renditions.defer_missing(session, before=before)
+    await state["store"].sweep(before)
 
 
 # WeChat is away for minutes or for hours; after a day the news is old.
