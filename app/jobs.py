@@ -8,7 +8,7 @@ from procrastinate import JobContext, RetryStrategy
 
 from app import clock
 from app.queue import app
-from app.services import messages, renditions, unionids
+from app.services import chat_media, conversations, messages, renditions, unionids
 
 # A store that is gone comes back: again after 30, 60, 90 s …, for two days.
 _UNTIL_THE_STORE_IS_BACK = RetryStrategy(max_attempts=100, linear_wait=30)
@@ -57,3 +57,35 @@ async def look_up_unionid(context: JobContext, wechat_user_id: str) -> None:
     await unionids.look_up(
         state["sessions"], state["wechat"], UUID(wechat_user_id), now=clock.now()
     )
+
+
+@app.task(name="fetch_media", pass_context=True)
+async def fetch_media(context: JobContext, chat_media_id: str) -> None:
+    """Get what was sent in the chat; it tries again by itself while WeChat still has it."""
+    state: Any = context.additional_context["state"]
+    await chat_media.fetch(
+        state["sessions"],
+        state["wechat"],
+        state["store"],
+        state["settings"],
+        UUID(chat_media_id),
+        now=clock.now(),
+    )
+
+
+@app.task(name="release_held", pass_context=True, retry=RetryStrategy(max_attempts=10, wait=30))
+async def release_held(context: JobContext, wechat_user_id: str) -> None:
+    """Let what somebody sent before being bound become records."""
+    state: Any = context.additional_context["state"]
+    async with state["sessions"]() as session, session.begin():
+        await conversations.release_held(
+            session, state["settings"], state["keys"], UUID(wechat_user_id), now=clock.now()
+        )
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="sweep_chat", pass_context=True, queueing_lock="sweep_chat")
+async def sweep_chat(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  the tick's
+    """Media without a job, photos without a place, what was held too long."""
+    state: Any = context.additional_context["state"]
+    await conversations.sweep(state["sessions"], state["settings"], now=clock.now())

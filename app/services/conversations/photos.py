@@ -1,0 +1,104 @@
+"""Photos, voice and video sent in the chat: noted at once, fetched by a job, answered once."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from app.domain import chat, replies
+from app.models import ChatMedia, CheckIn, MediaKind, MediaState, Photo
+from app.services import chat_media
+from app.services.conversations import held, joining, turns
+from app.services.conversations.turns import Turn
+from app.services.photos import MOST_PER_CHECK_IN
+from app.wechat.messages import Image, Video, Voice
+
+ONE_REPLY_FOR = timedelta(seconds=10)
+
+
+async def take(turn: Turn, message: Image) -> str | None:
+    """Find the check-in that a photo belongs to; None where the reply to another one says it."""
+    consent = await turns.consent_of(turn.session, turn.user, turn.person)
+    if turn.person is None or not consent:
+        return await _hold(turn, message)
+    visits = await joining.visits_of(turn.session, turn.person, message.sent_at, message.sent_at)
+    visit = chat.visit_of_photo(message.sent_at, visits)
+    if visit is None:
+        await _arrived(turn, message, MediaKind.image, None)
+        return _once(turn, replies.PHOTO_WAITS)
+    check_in = await turn.session.get_one(CheckIn, visit.id)
+    if await received(turn, check_in.id) >= MOST_PER_CHECK_IN:
+        await _arrived(turn, message, MediaKind.image, None)
+        return replies.PHOTO_TOO_MANY
+    media = await _arrived(turn, message, MediaKind.image, visit.id)
+    if media.check_in_id is None:
+        # The same picture was sent before, when there was no check-in for it.
+        media.check_in_id = visit.id
+        await turn.session.flush()
+        await chat_media.attach(turn.session, [media], turn.settings, now=turn.now)
+    count = await received(turn, check_in.id)
+    return _once(
+        turn,
+        replies.photo_joined(
+            check_in.at, check_in.place, check_in.verdict, count, check_in.photos_expected
+        ),
+    )
+
+
+async def keep(turn: Turn, message: Voice | Video) -> str:
+    """Voice and video are kept beside the check-in they follow, and never written down."""
+    kind = MediaKind.voice if isinstance(message, Voice) else MediaKind.video
+    conversation = turn.conversation
+    since = conversation.check_in_sent_at
+    about = None
+    if since is not None and message.sent_at - since <= timedelta(minutes=30):
+        about = conversation.check_in_id
+    await _arrived(turn, message, kind, about)
+    return replies.MEDIA_KEPT if turn.person is not None else replies.UNBOUND
+
+
+async def received(turn: Turn, check_in_id: UUID) -> int:
+    """How many photos the check-in has, those on their way included."""
+    photos = await turn.session.scalar(
+        select(func.count()).select_from(Photo).where(Photo.check_in_id == check_in_id)
+    )
+    coming = await chat_media.waiting_for(turn.session, [check_in_id])
+    return (photos or 0) + coming.get(check_in_id, 0)
+
+
+async def _hold(turn: Turn, message: Image) -> str | None:
+    count = await turn.session.scalar(
+        select(func.count()).where(
+            ChatMedia.wechat_user_id == turn.user.id,
+            ChatMedia.check_in_id.is_(None),
+            ChatMedia.state != MediaState.failed,
+        )
+    )
+    if (count or 0) >= held.MOST_HELD:
+        return _once(turn, replies.HELD_FULL)
+    # Fetched at once all the same: WeChat forgets it after three days.
+    media = await _arrived(turn, message, MediaKind.image, None)
+    if not await held.hold(turn, "image", {"media": str(media.id)}):
+        return _once(turn, replies.HELD_FULL)
+    return _once(turn, replies.HELD_PHOTO if turn.person is None else replies.HELD_PHOTO_CONSENT)
+
+
+async def _arrived(
+    turn: Turn, message: Image | Voice | Video, kind: MediaKind, check_in_id: UUID | None
+) -> ChatMedia:
+    return await chat_media.arrived(
+        turn.session,
+        turn.user,
+        kind,
+        message.media_id,
+        sent_at=message.sent_at,
+        now=turn.now,
+        check_in_id=check_in_id,
+    )
+
+
+def _once(turn: Turn, text: str) -> str | None:
+    """Several photos at once get one reply."""
+    told_at: datetime | None = turn.conversation.photo_told_at
+    turn.conversation.photo_told_at = turn.now
+    return None if told_at is not None and turn.now - told_at <= ONE_REPLY_FOR else text
