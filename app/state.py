@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app import embedded_postgres
 from app.database import connect
 from app.keys import Keys, open_keys
+from app.services import facts
 from app.services.check_in_queue import CheckInQueue
 from app.services.rate_limits import RateLimiter
 from app.settings import Settings
@@ -32,6 +33,8 @@ class State(TypedDict):
 @asynccontextmanager
 async def open_state(settings: Settings) -> AsyncGenerator[State]:
     """Everything that lives as long as the process; the database must be up and migrated."""
+    if settings.area_of_interest is not None:
+        facts.area_of_interest(settings.area_of_interest)
     url = settings.database.url or embedded_postgres.url_of(settings.data_dir)
     engine, sessions = connect(url, settings.database)
     # The limiter waits for nobody while it holds a connection, so its own two are enough.

@@ -39,8 +39,9 @@ def marks(
         for fix, received in zip(fixes, received_at, strict=True)
     ]
     usable = [n for n, reason in enumerate(reasons) if reason is None]
-    # A first fix that is far off must not throw out all that follow: start where two agree.
-    while len(usable) > 1 and _is_jump(fixes[usable[0]], fixes[usable[1]]):
+    # A first fix that is far off must not throw out all that follow: it counts only if one of the
+    # next two agrees with it.
+    while len(usable) > 1 and all(_is_jump(fixes[usable[0]], fixes[n]) for n in usable[1:3]):
         reasons[usable.pop(0)] = "too_fast"
     kept: Fix | None = None
     for n in usable:

@@ -1,6 +1,6 @@
 """Checking in."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from app.domain import datum as datums
 from app.models import Person, Source, Verdict
 from app.routers.deps import InDatum, Manager, Me, Now, Reader, Session, Token
 from app.schemas.check_ins import CheckIn, NewAnswer, NewCheckIn, NewReview
+from app.schemas.fields import Code, Day
 from app.schemas.pages import Page, cursor_of, read_cursor
 from app.services import check_ins, reviews
 from app.services.check_ins import Wanted
@@ -68,9 +69,9 @@ async def get_check_in(id: UUID, session: Session, caller: Reader) -> CheckIn:
 
 def wanted(
     mine: bool = False,
-    from_: Annotated[date | None, Query(alias="from")] = None,
-    to: date | None = None,
-    person: Annotated[str | None, Query(max_length=64)] = None,
+    from_: Annotated[Day | None, Query(alias="from")] = None,
+    to: Day | None = None,
+    person: Code | None = None,
     verdict: Verdict | None = None,
     patrol: UUID | None = None,
 ) -> Wanted:

@@ -90,7 +90,9 @@ BearerToken = Annotated[str, Depends(get_bearer_token)]
 def address_of(request: Request, settings: Settings) -> str:
     """Where the request came from, believing X-Forwarded-For from our own proxies only."""
     address = request.client.host if request.client else ""
-    chain = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",")]
+    # All lines of it: a proxy may add one of its own below that of the caller.
+    lines = request.headers.getlist("x-forwarded-for")
+    chain = [part.strip() for part in ",".join(lines).split(",")]
     while chain and chain[-1] and _is_trusted(address, settings):
         address = chain.pop()
     return address

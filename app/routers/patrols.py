@@ -1,6 +1,5 @@
 """Setting out, walking, coming back."""
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -9,12 +8,13 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from app.models import PatrolState
 from app.routers.deps import AnyCaller, InDatum, Me, Now, Reader, Session
 from app.routers.middleware import etag_of
+from app.schemas.fields import Code, Day
 from app.schemas.pages import Page, cursor_of, read_cursor
 from app.schemas.patrols import Appended, NewFinish, NewPatrol, NewPoints, Patrol
-from app.services import companions, patrols, tracks
+from app.services import companions, patrol_lists, patrols, tracks
 from app.services.access import Caller
+from app.services.patrol_lists import Shown, Wanted
 from app.services.patrols import NewPatrol as Said
-from app.services.patrols import Wanted
 from app.services.tracks import NewPoint
 
 router = APIRouter(prefix="/api/v1/patrols", tags=["patrols"])
@@ -34,9 +34,13 @@ def points_of(body: NewPoints) -> list[NewPoint]:
 
 async def _shown(session: Session, caller: Caller, id_: UUID, response: Response) -> Patrol:
     """The patrol as it now stands, with the ETag that If-Match is compared with."""
-    patrol = Patrol.of(await patrols.find(session, caller, id_))
-    response.headers["ETag"] = etag_of(patrol.model_dump_json().encode())
-    return patrol
+    found = await patrol_lists.find(session, caller, id_)
+    response.headers["ETag"] = _version(found)
+    return Patrol.of(found)
+
+
+def _version(shown: Shown) -> str:
+    return etag_of(Patrol.of(shown).model_dump_json().encode())
 
 
 @router.put("/{id}", responses={201: {"model": Patrol}})
@@ -55,10 +59,7 @@ async def put_patrol(
     if if_match is None:
         _, created = await patrols.start(session, me, new, now=now)
     else:
-        await _shown(session, caller, id, response)
-        await patrols.amend(
-            session, me, new, wanted=if_match, current=response.headers["ETag"], now=now
-        )
+        await patrols.amend(session, caller, me, new, wanted=if_match, version_of=_version, now=now)
     response.status_code = 201 if created else 200
     return await _shown(session, caller, id, response)
 
@@ -100,9 +101,9 @@ async def get_patrol(id: UUID, session: Session, caller: Reader, response: Respo
 
 def wanted(
     mine: bool = False,
-    from_: Annotated[date | None, Query(alias="from")] = None,
-    to: date | None = None,
-    person: Annotated[str | None, Query(max_length=64)] = None,
+    from_: Annotated[Day | None, Query(alias="from")] = None,
+    to: Day | None = None,
+    person: Code | None = None,
     state: PatrolState | None = None,
 ) -> Wanted:
     """Filters of the list."""
@@ -118,7 +119,9 @@ async def list_patrols(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Page[Patrol]:
     """One's own patrols; for managers and programs those of their subtree. Newest first."""
-    found = await patrols.page(session, caller, which, after=read_cursor(cursor), limit=limit + 1)
+    found = await patrol_lists.page(
+        session, caller, which, after=read_cursor(cursor), limit=limit + 1
+    )
     last = found[limit - 1].patrol if len(found) > limit else None
     return Page(
         items=[Patrol.of(each) for each in found[:limit]],

@@ -67,13 +67,22 @@ def pointer_of(location: Sequence[int | str]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
-def explain_fields(errors: Sequence[Any]) -> list[dict[str, str]]:
-    """Pydantic's errors as `[{"pointer", "detail"}]`, in Chinese, without what was sent."""
+def explain_fields(
+    errors: Sequence[Any], within: Sequence[str] | None = None
+) -> list[dict[str, str]]:
+    """Pydantic's errors as `[{"pointer", "detail"}]`, in Chinese, without what was sent.
+
+    `within` is where the validated value stands; FastAPI's own errors say so themselves.
+    """
     return [
         {
             "pointer": pointer_of(
                 # What pydantic says of broken JSON is the offset, not a field.
-                () if error["type"] == "json_invalid" else error["loc"]
+                ()
+                if error["type"] == "json_invalid"
+                else error["loc"]
+                if within is None
+                else ("body", *within, *error["loc"])
             ),
             "detail": (
                 error["msg"]

@@ -9,10 +9,10 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.errors import Invalid, Unexpected, XunheError
+from app.errors import Busy, Invalid, Unexpected, XunheError
 from app.keys import Keys
 from app.models import NoticeKind, Person
 from app.routers import check_ins as check_in_routes
@@ -128,7 +128,10 @@ async def _alone(
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        log.exception("operation failed")
+        if isinstance(error, OperationalError):
+            # In the way of somebody else's transaction: what we hold since our savepoint is free.
+            return Busy(retry_after=2)
+        log.error("operation failed", error=type(error).__name__)
         return Unexpected()
 
 

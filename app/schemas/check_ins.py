@@ -15,7 +15,7 @@ class NamedStele(Strict):
     """The stele that was scanned or chosen; `token` is what its QR code carried."""
 
     code: Code
-    token: Annotated[str, Field(max_length=200)] | None = None
+    token: Device | None = None
 
 
 class NewCheckIn(Strict):
@@ -26,7 +26,7 @@ class NewCheckIn(Strict):
     patrol_id: UUID | None = None
     stele: NamedStele | None = None
     note: Note | None = None
-    photos_expected: Annotated[int, Field(ge=0, le=30)] | None = None
+    photos_expected: Annotated[int, Field(strict=True, ge=0, le=30)] | None = None
     device: Device | None = None
 
 

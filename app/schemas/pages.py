@@ -36,6 +36,7 @@ def read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
         place = datetime.fromisoformat(at), UUID(id_)
     except (binascii.Error, UnicodeError, ValueError, TypeError, AttributeError):
         raise BadRequest("翻页标记无效，请从第一页重新查看。") from None
-    if place[0].tzinfo is None:
+    # Far enough from the edges of the calendar for every time zone.
+    if place[0].tzinfo is None or not 1000 <= place[0].year <= 9000:
         raise BadRequest("翻页标记无效，请从第一页重新查看。")
     return place

@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field
 
 from app.domain.datum import Datum
 from app.models import Findings, PatrolKind, PatrolState
-from app.schemas.fields import Code, Instant, Note, Strict
-from app.services.patrols import Shown
+from app.schemas.fields import Accuracy, Code, Instant, Latitude, Longitude, Note, Strict
+from app.services.patrol_lists import Shown
 
 
 class NewPatrol(Strict):
@@ -23,11 +23,11 @@ class NewPatrol(Strict):
 class NewPoint(Strict):
     """One fix of the track; `seq` is the phone's running number."""
 
-    seq: Annotated[int, Field(ge=0, le=10_000_000)]
+    seq: Annotated[int, Field(strict=True, ge=0, le=10_000_000)]
     at: Instant
-    lon: Annotated[float, Field(ge=-180, le=180)]
-    lat: Annotated[float, Field(ge=-90, le=90)]
-    accuracy_m: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
+    lon: Longitude
+    lat: Latitude
+    accuracy_m: Accuracy | None = None
     datum: Datum
 
 

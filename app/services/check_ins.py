@@ -157,6 +157,9 @@ async def _insert(
     inserted = set(await session.scalars(_INSERT, {"rows": _json(rows)}))
     for row in rows:
         results[row["id"]] = _as_check_in(row) if row["id"] in inserted else None
+    lost = [outing.patrol_id for new, _, outing in ready if new.id not in inserted]
+    if lost:
+        await outings.take_back(session, lost)
     await session.execute(
         _INSERT_VERDICTS,
         {

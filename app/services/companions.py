@@ -1,24 +1,34 @@
 """Companions: who came along, and their "I was not there"."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
-from app.errors import Invalid, NotFound, TooLate
-from app.models import Companion, Patrol, Person
+from app.errors import NotFound, TooLate, UnknownCode
+from app.models import Companion, Patrol, Person, on_roster
 from app.services import messages
 
 DECLINE_WITHIN = timedelta(days=7)
 
 
-async def find(session: AsyncSession, walker: Person, codes: Sequence[str]) -> list[Person]:
-    """The people with these codes, without the walker. Raises `Invalid`, one error a code."""
-    wanted = set(codes)
-    people = (await session.scalars(select(Person).where(Person.code.in_(wanted)))).all()
+async def find(
+    session: AsyncSession, walker: Person, codes: Sequence[str], *, on: date
+) -> list[Person]:
+    """The people with these codes who are on the roster that day, without the walker.
+
+    Raises `UnknownCode` with one error a code.
+    """
+    if not codes:
+        return []
+    people = (
+        await session.scalars(
+            select(Person).where(Person.code.in_(set(codes)), on_roster(on)).order_by(Person.code)
+        )
+    ).all()
     known = {person.code for person in people}
     unknown = [
         {"pointer": f"/companions/{n}", "detail": "没有这个编号的人员"}
@@ -26,7 +36,7 @@ async def find(session: AsyncSession, walker: Person, codes: Sequence[str]) -> l
         if code not in known
     ]
     if unknown:
-        raise Invalid(errors=unknown)
+        raise UnknownCode(errors=unknown)
     return [person for person in people if person.id != walker.id]
 
 

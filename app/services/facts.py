@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain import geometry
 from app.domain.evidence import Neighbour
+from app.errors import CommandFailed
 
 _AROUND = text(
     """
@@ -42,11 +43,15 @@ _ELSEWHERE = text(
       AS n (n int, person_id uuid, patrol_id uuid, at timestamptz)
     JOIN companions k ON k.person_id = n.person_id AND k.patrol_id <> n.patrol_id
       AND k.removed_at IS NULL AND k.declined_at IS NULL
-    JOIN patrols p ON p.id = k.patrol_id AND n.at BETWEEN p.started_at AND p.finished_at
+    JOIN patrols p ON p.id = k.patrol_id AND n.at >= p.started_at
+      AND (p.finished_at IS NULL OR p.finished_at >= n.at - interval '12 hours')
     CROSS JOIN LATERAL (
-      SELECT lon, lat FROM check_ins WHERE patrol_id = p.id AND withdrawn_at IS NULL
+      SELECT at, lon, lat FROM check_ins WHERE patrol_id = p.id AND withdrawn_at IS NULL
       ORDER BY abs(extract(epoch FROM at - n.at)) LIMIT 1
     ) c
+    -- As long as nobody said that it ended, the group is known to be out near its check-ins only.
+    WHERE CASE WHEN p.finished_at IS NULL OR p.closed_by_us
+      THEN abs(extract(epoch FROM c.at - n.at)) <= 1800 ELSE n.at <= p.finished_at END
     """
 )
 
@@ -194,18 +199,22 @@ def _rows(visits: Sequence[Visit], *names: str, only: Any = None) -> str:
 
 
 @lru_cache(maxsize=4)
-def _area(path: Path) -> BaseGeometry:
-    """The area of interest, read once; the file is checked at start."""
-    parts = orjson.loads(path.read_bytes())
-    features = parts["features"] if parts.get("type") == "FeatureCollection" else [parts]
-    shapes = [
-        shapely.from_geojson(orjson.dumps(part.get("geometry", part)).decode()) for part in features
-    ]
-    area: BaseGeometry = shapely.union_all(shapes)
+def area_of_interest(path: Path) -> BaseGeometry:
+    """The deployment's area of interest, read once: at start, so that a bad file is named then.
+
+    Raises `CommandFailed`.
+    """
+    # Imported where there is an area: it brings along all that imports of datasets need.
+    from app.services.dataset import BadDataset, read_area_of_interest  # noqa: PLC0415
+
+    try:
+        area = read_area_of_interest(path)
+    except BadDataset as error:
+        raise CommandFailed(str(error)) from None
     shapely.prepare(area)
     return area
 
 
 def is_in_area(path: Path | None, lon: float, lat: float) -> bool | None:
     """Whether the point lies in the deployment's area of interest; null when there is none."""
-    return None if path is None else geometry.covers(_area(path), lon, lat)
+    return None if path is None else geometry.covers(area_of_interest(path), lon, lat)

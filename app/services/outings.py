@@ -6,24 +6,24 @@ them, so that two processes never extend one patrol from the same old state.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
 from app.domain import geometry
-from app.models import PatrolOrigin
+from app.models import CheckIn, Patrol, PatrolOrigin, PatrolState
 from app.models.base import uuid7
 
 _NAMED = text(
     """
-    SELECT p.id, p.person_id, p.origin, p.state, p.started_at, p.finished_at, p.last_seq,
+    SELECT p.id, p.person_id, p.origin, p.closed_by_us, p.started_at, p.finished_at,
       ARRAY(SELECT c.person_id FROM companions c WHERE c.patrol_id = p.id
               AND c.removed_at IS NULL AND c.declined_at IS NULL) AS companions
     FROM patrols p WHERE p.id = ANY(:ids) ORDER BY p.id FOR UPDATE OF p
@@ -77,16 +77,42 @@ _LINE = text(
     """
 )
 
+# A patrol that we closed for want of a finish went on for as long as check-ins show.
 _LENGTHEN = text(
     """
     UPDATE patrols p SET
-      distance_m = p.distance_m + n.metres,
-      duration_s = CASE WHEN p.origin = 'phone' AND p.state = 'finished' THEN
-        (SELECT extract(epoch FROM max(c.at) - min(c.at)) FROM check_ins c
-         WHERE c.patrol_id = p.id AND c.withdrawn_at IS NULL)
+      distance_m = CASE WHEN p.points_kept = 0 THEN p.distance_m + n.metres ELSE p.distance_m END,
+      finished_at = CASE WHEN p.closed_by_us THEN greatest(p.finished_at, n.last_at)
+        ELSE p.finished_at END,
+      duration_s = CASE
+        WHEN p.origin <> 'phone' OR p.state = 'open' THEN p.duration_s
+        WHEN p.points_kept = 0 THEN
+          (SELECT extract(epoch FROM max(c.at) - min(c.at)) FROM check_ins c
+           WHERE c.patrol_id = p.id AND c.withdrawn_at IS NULL)
+        WHEN p.closed_by_us THEN
+          extract(epoch FROM greatest(p.finished_at, n.last_at) - p.started_at)
         ELSE p.duration_s END
-    FROM json_to_recordset(CAST(:rows AS json)) AS n (id uuid, metres float8)
-    WHERE p.id = n.id AND p.points_kept = 0
+    FROM json_to_recordset(CAST(:rows AS json))
+      AS n (id uuid, metres float8, last_at timestamptz)
+    WHERE p.id = n.id
+    """
+)
+
+_TAKE_BACK = text(
+    """
+    WITH true_times AS (
+      SELECT p.id, min(c.at) AS first_at, max(c.at) AS last_at
+      FROM patrols p LEFT JOIN check_ins c ON c.patrol_id = p.id AND c.withdrawn_at IS NULL
+      WHERE p.id = ANY(:ids) AND p.origin = 'self_made'
+      GROUP BY p.id
+    ), gone AS (
+      DELETE FROM patrols p USING true_times t WHERE p.id = t.id AND t.first_at IS NULL
+        AND NOT EXISTS (SELECT FROM check_ins c WHERE c.patrol_id = p.id)
+        AND NOT EXISTS (SELECT FROM companions k WHERE k.patrol_id = p.id)
+    )
+    UPDATE patrols p SET started_at = t.first_at, finished_at = t.last_at,
+      duration_s = extract(epoch FROM t.last_at - t.first_at)
+    FROM true_times t WHERE p.id = t.id AND t.first_at IS NOT NULL
     """
 )
 
@@ -109,7 +135,7 @@ class Outing:
     """The patrol that a check-in joined; `times` only if the check-in named it."""
 
     patrol_id: UUID
-    times: tuple[datetime, datetime | None] | None
+    times: tuple[datetime, datetime] | None
 
 
 async def join_many(
@@ -146,8 +172,16 @@ async def join_many(
             outings.append(None)
             continue
         said = step.patrol_id is not None and row.origin != PatrolOrigin.self_made
-        outings.append(Outing(id_, (row.started_at, row.finished_at) if said else None))
+        outings.append(Outing(id_, _times(row, open_for) if said else None))
     return outings
+
+
+def _times(row: Any, open_for: timedelta) -> tuple[datetime, datetime]:
+    """From the start to the finish, or to the latest there can be as long as nobody said when."""
+    if row.finished_at is not None and not row.closed_by_us:
+        return row.started_at, row.finished_at
+    latest = row.started_at + open_for
+    return row.started_at, max(latest, row.finished_at or latest)
 
 
 async def _open_patrols(
@@ -212,14 +246,45 @@ async def lengthen_many(session: AsyncSession, added: Sequence[tuple[UUID, Step]
         stretches[row.patrol_id].append(row)
     longer = []
     for patrol_id, points in stretches.items():
+        steps = by_patrol[patrol_id]
         points.sort(key=lambda point: (point.at, point.id))
-        new = {step.id for step in by_patrol[patrol_id]}
+        new = {step.id for step in steps}
         before = [point for point in points if point.id not in new]
-        metres = _length(points) - _length(before)
-        if len(points) > 1:
-            longer.append({"id": patrol_id, "metres": metres})
+        # A day's first check-in without a patrol leaves nothing to add.
+        if len(points) > 1 or any(step.patrol_id for step in steps):
+            longer.append(
+                {
+                    "id": patrol_id,
+                    "metres": _length(points) - _length(before),
+                    "last_at": max(step.at for step in steps),
+                }
+            )
     if longer:
         await session.execute(_LENGTHEN, {"rows": orjson.dumps(longer).decode()})
+
+
+async def take_back(session: AsyncSession, patrol_ids: Collection[UUID]) -> None:
+    """Undo what `join_many` did to self-made patrols for check-ins that were not inserted."""
+    await session.execute(_TAKE_BACK, {"ids": list(patrol_ids)})
+
+
+async def shorten(session: AsyncSession, patrol: Patrol) -> None:
+    """Measure the patrol anew, best locked, after a check-in of it was withdrawn."""
+    rows = (
+        await session.execute(
+            select(CheckIn.at, CheckIn.lon, CheckIn.lat)
+            .where(CheckIn.patrol_id == patrol.id, CheckIn.withdrawn_at.is_(None))
+            .order_by(CheckIn.at, CheckIn.id)
+        )
+    ).all()
+    if rows and patrol.origin is PatrolOrigin.self_made:
+        patrol.started_at, patrol.finished_at = rows[0].at, rows[-1].at
+    if patrol.points_kept == 0:
+        patrol.distance_m = _length(rows)
+        if patrol.state is PatrolState.finished and patrol.finished_at is not None:
+            first, last = (rows[0].at, rows[-1].at) if rows else (patrol.started_at,) * 2
+            patrol.duration_s = int((last - first).total_seconds())
+    await session.flush()
 
 
 def _length(points: Sequence[Any]) -> float:

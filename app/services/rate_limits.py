@@ -48,13 +48,8 @@ class RateLimiter:
         """Use up one token of the bucket. Raises `TooManyRequests`, which costs none."""
         if per_minute == 0:
             return
-        lease = self._leases.get(key)
-        if (
-            lease is not None
-            and lease.tokens > 0
-            and (now - lease.taken_at).total_seconds() < _LEASE_S
-        ):
-            lease.tokens -= 1
+        if self._unused(key, now) > 0:
+            self._leases[key].tokens -= 1
             return
         for wanted in {max(1, per_minute // _LEASE_PART): None, 1: None}:
             async with self._sessions() as session, session.begin():
@@ -63,9 +58,17 @@ class RateLimiter:
                 )
             if left is not None:
                 self._forget_stale(now)
-                self._leases[key] = _Lease(wanted - 1, now)
+                # Requests of the same moment may each have taken a lease: none of it gets lost.
+                unused = self._unused(key, now)
+                self._leases[key] = _Lease(unused + wanted - 1, now)
                 return
-        raise TooManyRequests(retry_after=max(1, 60 // per_minute))
+        raise TooManyRequests(retry_after=-(-60 // per_minute))
+
+    def _unused(self, key: str, now: datetime) -> int:
+        lease = self._leases.get(key)
+        if lease is None or (now - lease.taken_at).total_seconds() >= _LEASE_S:
+            return 0
+        return lease.tokens
 
     def _forget_stale(self, now: datetime) -> None:
         if len(self._leases) < 10_000:

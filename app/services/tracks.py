@@ -13,8 +13,8 @@ from app.domain import datum as datums
 from app.domain import geometry, track
 from app.domain.datum import Datum
 from app.errors import NotFound, TooLate
-from app.models import NoticeKind, Patrol, PatrolState, Person, TrackPoint
-from app.services import consents, patrols
+from app.models import CheckIn, NoticeKind, Patrol, PatrolState, Person, TrackPoint
+from app.services import consents
 
 LATE_WITHIN = timedelta(days=7)
 
@@ -82,7 +82,7 @@ async def append(
             _INSERT,
             {"patrol_id": patrol_id, "now": now, "points": _as_json(points)},
         )
-        await _walk(session, patrol)
+        await measure(session, patrol)
     received, last_seq = (
         await session.execute(
             select(func.count(), func.max(TrackPoint.seq)).where(TrackPoint.patrol_id == patrol_id)
@@ -110,8 +110,11 @@ def _as_json(points: Sequence[NewPoint]) -> str:
     return orjson.dumps(rows).decode()
 
 
-async def _walk(session: AsyncSession, patrol: Patrol) -> None:
-    """Mark the points that do not count, and measure the line through those that do."""
+async def measure(session: AsyncSession, patrol: Patrol) -> None:
+    """Mark the points that do not count, and measure the line through those that do.
+
+    The line of a patrol none of whose points count leads through its check-ins.
+    """
     rows = (
         await session.execute(
             select(
@@ -140,22 +143,37 @@ async def _walk(session: AsyncSession, patrol: Patrol) -> None:
         )
     kept = [fix for fix, mark in zip(fixes, marks, strict=True) if mark is None]
     patrol.points_kept, patrol.points_marked = len(kept), len(fixes) - len(kept)
-    patrol.last_seq = max(fix.seq for fix in fixes)
-    if kept:
-        patrol.distance_m = geometry.path_length_m(
-            [fix.lon for fix in kept], [fix.lat for fix in kept]
-        )
+    patrol.last_seq = max((fix.seq for fix in fixes), default=None)
+    line = [(fix.lon, fix.lat) for fix in kept] or await _visits(session, patrol)
+    patrol.distance_m = geometry.path_length_m([lon for lon, _ in line], [lat for _, lat in line])
     if patrol.state is PatrolState.finished:
-        patrol.duration_s = await patrols.duration_s(session, patrol)
+        if patrol.closed_by_us and patrol.finished_at and kept:
+            # Nobody said when it ended: what arrives late shows that it went on.
+            patrol.finished_at = max(patrol.finished_at, kept[-1].at)
+        patrol.duration_s = await duration_s(session, patrol)
     await session.flush()
 
 
-async def of(session: AsyncSession, patrol_id: UUID) -> Sequence[TrackPoint]:
-    """All points of a patrol in the order of time, marked ones included."""
-    return (
-        await session.scalars(
-            select(TrackPoint)
-            .where(TrackPoint.patrol_id == patrol_id)
-            .order_by(TrackPoint.at, TrackPoint.seq)
-        )
-    ).all()
+async def _visits(session: AsyncSession, patrol: Patrol) -> Sequence[tuple[float, float]]:
+    rows = await session.execute(
+        select(CheckIn.lon, CheckIn.lat)
+        .where(CheckIn.patrol_id == patrol.id, CheckIn.withdrawn_at.is_(None))
+        .order_by(CheckIn.at, CheckIn.id)
+    )
+    return [(lon, lat) for lon, lat in rows]
+
+
+async def duration_s(session: AsyncSession, patrol: Patrol) -> int:
+    """Seconds out: start to finish with a track; without one, first to last check-in."""
+    if patrol.points_kept == 0:
+        first, last = (
+            await session.execute(
+                select(func.min(CheckIn.at), func.max(CheckIn.at)).where(
+                    CheckIn.patrol_id == patrol.id, CheckIn.withdrawn_at.is_(None)
+                )
+            )
+        ).one()
+        if first is not None:
+            return int((last - first).total_seconds())
+    end = patrol.finished_at or patrol.started_at
+    return int((end - patrol.started_at).total_seconds())

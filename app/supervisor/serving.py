@@ -117,6 +117,10 @@ def _enter_database() -> contextlib.ExitStack:
     except BadSettings as error:
         raise CommandFailed(str(error)) from None
     logs.configure(settings.log_level)
+    if settings.area_of_interest is not None:
+        from app.services.facts import area_of_interest  # noqa: PLC0415 - where there is one
+
+        area_of_interest(settings.area_of_interest)
     stack = contextlib.ExitStack()
     stack.enter_context(opened(settings))
     return stack
