@@ -417,3 +417,16 @@ async def test_a_river_of_several_lines_is_one_feature(
     await imported(session, written(tmp_path / "river", {"waterbodies.geojson": river}))
     stored = shapely.from_wkb((await one(session, models.Waterbody, "R")).geometry)
     assert json.loads(shapely.to_geojson(stored)) == shape
+
+
+async def test_more_rows_than_a_statement_has_parameters_are_written_and_retired(
+    session: AsyncSession, tmp_path: Path
+) -> None:
+    rows = 70_000
+    text = "".join(f"O{n},示例,village,\n" for n in range(rows))
+    head = "code,name,kind,parent_code\n"
+    folder = written(tmp_path / "many", {"organisations.csv": head + text})
+    assert counts(await imported(session, folder))["organisations.csv"] == (rows, 0, 0, 0)
+    written(folder, {"organisations.csv": head + "O0,示例,village,\nO1,示例村,village,O0\n"})
+    summary = await imported(session, folder, deactivate_missing=True, yes=True)
+    assert counts(summary)["organisations.csv"] == (0, 1, 1, rows - 2)

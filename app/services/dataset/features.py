@@ -1,9 +1,6 @@
 """Features: GeoJSON files as rows of text and raw geometry."""
 
-import gc
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,8 +26,7 @@ def read_geojson(path: Path, table: Table) -> Raw:
     if not content.strip():
         return _no_features(table)
     try:
-        with _without_collecting():
-            document = orjson.loads(content)
+        document = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         what = f"不是完整的 GeoJSON（第 {error.colno} 个字符处看不懂），须为 UTF-8 编码"
         raise BadDataset([Fault(table.file, error.lineno, "", what)]) from None
@@ -106,18 +102,6 @@ def _features(document: Any, table: Table) -> list[Any]:
 def _no_features(table: Table) -> Raw:
     cells: dict[str, list[str]] = {column.name: [] for column in table.columns}
     return Raw(table, table.file, {name: name for name in cells}, cells, lambda _: 1, shapes=[])
-
-
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Hold the collector off: it would walk millions of new lists again and again, for nothing."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 class _Lines:

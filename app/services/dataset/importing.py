@@ -1,5 +1,8 @@
 """Importing: a folder into the database, all or nothing."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -18,6 +21,7 @@ from app.services.dataset.columns import Columns, Values, complete, resolved
 from app.services.dataset.faults import BadDataset, Fault
 from app.services.dataset.folder import Contents, read_folder
 from app.services.dataset.register import TABLE_OF, Register, load
+from app.services.dataset.selecting import among
 from app.services.dataset.sheets import Progress, Sheet
 from app.services.dataset.summary import Counts, Summary
 from app.services.dataset.writing import upsert
@@ -49,6 +53,46 @@ async def import_folder(
     beyond 10 % of a table only with `yes`. Raises `BadDataset` with every fault; then, and with
     `dry_run`, nothing was written, neither to the database nor to `documents_dir`.
     """
+    with _without_collecting():
+        return await _import(
+            session,
+            folder,
+            documents_dir=documents_dir,
+            now=now,
+            datum=datum,
+            dry_run=dry_run,
+            deactivate_missing=deactivate_missing,
+            yes=yes,
+            area_of_interest=area_of_interest,
+            progress=progress,
+        )
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Hold the collector off: it would walk millions of new lists again and again, for nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+async def _import(
+    session: AsyncSession,
+    folder: Path,
+    *,
+    documents_dir: Path,
+    now: datetime,
+    datum: Datum,
+    dry_run: bool,
+    deactivate_missing: bool,
+    yes: bool,
+    area_of_interest: BaseGeometry | None,
+    progress: Progress,
+) -> Summary:
     contents = read_folder(folder, datum, area_of_interest, progress)
     async with session.begin_nested() as savepoint:
         await _hold_off_others(session, contents.sheets)
@@ -164,7 +208,7 @@ def _refuse(
 async def _retire(session: AsyncSession, sheet: Sheet, ids: list[str], today: date) -> None:
     if ids:
         table = _table(sheet.table.stem)
-        await session.execute(update(table).where(table.c.id.in_(ids)).values(retired_on=today))
+        await session.execute(update(table).where(among(table.c.id, ids)).values(retired_on=today))
 
 
 async def _write(

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import models
 from app.models import Base, uuid7
 from app.services.dataset.faults import Fault
+from app.services.dataset.selecting import among
 from app.services.dataset.sheets import Sheet, Wrong
 
 TABLE_OF: dict[str, type[Base]] = {
@@ -161,7 +162,7 @@ async def _roll(session: AsyncSession, stem: str, codes: Collection[str] | None 
     if stem == "patrols":
         query = query.where(table.c.code.is_not(None))
     if codes is not None:
-        query = query.where(keys[0].in_(list(codes)))
+        query = query.where(among(keys[0], codes))
     roll = Roll()
     for row in await session.execute(query):
         identity = row[0]

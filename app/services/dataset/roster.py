@@ -13,6 +13,7 @@ from app.models import Membership, Person, uuid7
 from app.services.dataset.columns import Columns, Values
 from app.services.dataset.faults import Fault
 from app.services.dataset.register import Register
+from app.services.dataset.selecting import among
 from app.services.dataset.sheets import Sheet
 from app.services.dataset.writing import copy_rows, copy_texts
 
@@ -100,7 +101,7 @@ async def free_phones(
     if changing:
         await session.execute(
             update(Person)
-            .where(Person.id.in_(changing))
+            .where(among(Person.id, changing))
             .values(phone=null())
             .execution_options(synchronize_session=False)
         )
@@ -140,7 +141,7 @@ async def record_terms(
     if revoked:
         await session.execute(
             update(Membership)
-            .where(Membership.id.in_(revoked))
+            .where(among(Membership.id, revoked))
             .values(revoked_at=now)
             .execution_options(synchronize_session=False)
         )
@@ -162,7 +163,7 @@ async def terms_of(session: AsyncSession, people: Sequence[str]) -> dict[str, li
     facts: dict[str, list[Term]] = defaultdict(list)
     query = (
         select(Membership)
-        .where(Membership.person_id.in_(people), Membership.revoked_at.is_(None))
+        .where(among(Membership.person_id, people), Membership.revoked_at.is_(None))
         .order_by(Membership.from_on.asc().nulls_first(), Membership.recorded_at)
     )
     for fact in await session.scalars(query):
@@ -179,7 +180,7 @@ async def add_organisations_then(session: AsyncSession, sheet: Sheet, columns: C
     current = {
         str(identity): str(organisation)
         for identity, organisation in await session.execute(
-            select(Person.id, Person.organisation_id).where(Person.id.in_(people))
+            select(Person.id, Person.organisation_id).where(among(Person.id, people))
         )
     }
     facts = await terms_of(session, people)
