@@ -50,7 +50,7 @@ def database_page() -> str:
     """The tables, what each is for, and how they refer to one another."""
     tables = sorted(Base.metadata.tables.values(), key=lambda table: table.name)
     docs = {
-        mapper.local_table.name: " ".join(
+        str(mapper.local_table): " ".join(
             (inspect.getdoc(mapper.class_) or "").split("\n\n")[0].split()
         )
         for mapper in Base.registry.mappers

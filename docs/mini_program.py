@@ -78,7 +78,7 @@ def main() -> None:
         say("who am I", http.get("/api/v1/me"))
 
         # 3. Where is this? Ask in the map's own datum; answers come in it, too.
-        here = {"lon": 103.0050, "lat": 24.8870, "accuracy_m": 15, "datum": "gcj02"}
+        here: dict[str, Any] = {"lon": 103.0050, "lat": 24.8870, "accuracy_m": 15, "datum": "gcj02"}
         place = say("locate", http.get("/api/v1/locate", params=here))
         print("  cells:", " › ".join(cell["name"] for cell in place["grid_cells"]) or "none")
         for stele in place["steles"][:1]:
