@@ -89,7 +89,8 @@ def _features(document: Any, table: Table) -> list[Any]:
         raise BadDataset([Fault(table.file, 1, "", "最外层须为 FeatureCollection")])
     crs = document.get("crs")
     if crs is not None:
-        name = str(crs.get("properties", {}).get("name", "") if isinstance(crs, dict) else crs)
+        named = crs.get("properties") if isinstance(crs, dict) else None
+        name = str(named.get("name")) if isinstance(named, dict) else str(crs)
         if not name.endswith(_KNOWN_CRS):
             what = f"坐标系是 {name[:60]}，须为 WGS-84 经纬度（EPSG:4326），请在 QGIS 里另存"
             raise BadDataset([Fault(table.file, 1, "crs", what)])

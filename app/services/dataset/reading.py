@@ -4,6 +4,7 @@ import csv
 import io
 import warnings
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,6 @@ def read_csv(path: Path, table: Table) -> Raw:
     Raises `BadDataset` where the file cannot be read at all or its headings are wrong.
     """
     text = decoded(path)
-    # Excel's own first line that names the separator is no heading.
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     lines: list[int] = []
     rows: list[list[str]] = []
@@ -81,7 +81,11 @@ def read_workbook(path: Path) -> list[Raw]:
                 except BadDataset as error:
                     faults += error.faults
             book.close()
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError):
+    except (
+        InvalidFileException, zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError,
+        AttributeError, IndexError, SyntaxError, OSError, EOFError,
+    ):  # fmt: skip
+        # Whatever openpyxl trips over in a broken workbook; XML's ParseError is a SyntaxError.
         raise BadDataset(
             [Fault(WORKBOOK, 1, "", "打不开，不是完好的 XLSX 文件；请用 Excel 另存后再试")]
         ) from None

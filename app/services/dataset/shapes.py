@@ -50,7 +50,7 @@ def read_shapes(
     by_type: dict[str, list[int]] = defaultdict(list)
     for row, shape in enumerate(raw):
         kind = shape.get("type") if isinstance(shape, dict) else None
-        if kind in sheet.table.shapes:
+        if isinstance(kind, str) and kind in sheet.table.shapes:
             by_type[kind].append(row)
         else:
             wanted = "、".join(_KINDS[name] for name in _KINDS if name in sheet.table.shapes)
