@@ -8,7 +8,7 @@ from procrastinate import JobContext, RetryStrategy
 
 from app import clock
 from app.queue import app
-from app.services import chat_media, conversations, messages, renditions, unionids
+from app.services import alarms, chat_media, conversations, messages, patrols, renditions, unionids
 
 # A store that is gone comes back: again after 30, 60, 90 s …, for two days.
 _UNTIL_THE_STORE_IS_BACK = RetryStrategy(max_attempts=100, linear_wait=30)
@@ -89,3 +89,21 @@ async def sweep_chat(context: JobContext, timestamp: int) -> None:  # noqa: ARG0
     """Media without a job, photos without a place, what was held too long."""
     state: Any = context.additional_context["state"]
     await conversations.sweep(state["sessions"], state["settings"], now=clock.now())
+
+
+@app.periodic(cron="*/10 * * * *")
+@app.task(name="close_patrols", pass_context=True, queueing_lock="close_patrols")
+async def close_patrols(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  the tick's
+    """Finish the patrols that were left open."""
+    state: Any = context.additional_context["state"]
+    open_for = timedelta(hours=state["settings"].patrol_open_h)
+    async with state["sessions"]() as session, session.begin():
+        await patrols.close_overdue(session, open_for=open_for, now=clock.now())
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="watch", pass_context=True, queueing_lock="watch")
+async def watch(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  the tick's
+    """Look for alarms; every web process looks too."""
+    state: Any = context.additional_context["state"]
+    await alarms.watch(state["sessions"], state["settings"], now=clock.now())

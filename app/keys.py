@@ -7,7 +7,7 @@ import secrets
 
 from app.settings import BadSettings, Settings
 
-_FILE = "secret_key"
+SECRET_FILE = "secret_key"  # noqa: S105  its name
 _LEAST_CHARACTERS = 16
 
 
@@ -27,7 +27,12 @@ class Keys:
 
 
 def open_keys(settings: Settings) -> Keys:
-    """The keys of `XUNHE_SECRET_KEY`, or of a secret made once and kept in the data folder.
+    """The keys of `secret_of` these settings. Raises `BadSettings`."""
+    return Keys(secret_of(settings).encode())
+
+
+def secret_of(settings: Settings) -> str:
+    """`XUNHE_SECRET_KEY`, or a secret made once and kept in the data folder.
 
     Raises `BadSettings` when the secret is too short to be one.
     """
@@ -35,10 +40,10 @@ def open_keys(settings: Settings) -> Keys:
         given = settings.secret_key.get_secret_value()
         if len(given) < _LEAST_CHARACTERS:
             raise BadSettings(f"XUNHE_SECRET_KEY: at least {_LEAST_CHARACTERS} characters")
-        return Keys(given.encode())
-    path = settings.data_dir / _FILE
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    made = path.with_name(f".{_FILE}.{os.getpid()}")
+        return given
+    path = settings.data_dir / SECRET_FILE
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = path.with_name(f".{SECRET_FILE}.{os.getpid()}")
     if not path.exists():
         with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(48))
@@ -51,4 +56,4 @@ def open_keys(settings: Settings) -> Keys:
             pass
         finally:
             made.unlink()
-    return Keys(path.read_text().strip().encode())
+    return path.read_text().strip()

@@ -1,16 +1,23 @@
 """The web application: create_app() puts the rooms together."""
 
+import asyncio
+import contextlib
 import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import structlog
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from app import clock
 from app.routers import middleware, problems, rooms
+from app.services import alarms
 from app.settings import get_settings
 from app.state import State, open_state
+
+log = structlog.get_logger(__name__)
 
 _STATIC = Path(__file__).parent / "web" / "static"
 
@@ -22,7 +29,23 @@ async def lifespan(_app: FastAPI) -> AsyncGenerator[State]:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)
-        yield state
+        watching = asyncio.create_task(_watch(state))
+        try:
+            yield state
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+
+
+async def _watch(state: State) -> None:
+    """Look for alarms here too, and not only in the worker: it may be the worker that is dead."""
+    while True:
+        await asyncio.sleep(alarms.EVERY_S)
+        try:
+            await alarms.watch(state["sessions"], state["settings"], now=clock.now())
+        except Exception as error:  # noqa: BLE001  whatever it was, the next look may succeed
+            log.warning("alarms not looked at", error=type(error).__name__)
 
 
 def create_app() -> FastAPI:

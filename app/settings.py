@@ -193,6 +193,7 @@ class Settings(BaseSettings):
     count_from: date | None = None
     trusted_proxies: Annotated[list[IPv4Network | IPv6Network], NoDecode] = []
     alert_webhook: SecretStr | None = None
+    callback_silent_h: int = Field(24, ge=0)
     office_phone: str = ""
     demo: bool = False
     log_level: str = "INFO"
