@@ -174,7 +174,9 @@ def test_a_changed_query_is_refused_in_plain_mode(name: str, value: str) -> None
 
 def test_a_parameter_given_twice_is_refused() -> None:
     query, body = message()
-    refused(SAFE, [*query, ("nonce", "n2")], body)
+    for twice in (("nonce", "n2"), ("nonce", "n1"), ("openid", OPENID)):
+        refused(SAFE, [twice, *query], body)
+        refused(SAFE, [*query, twice], body)
 
 
 def test_a_changed_body_is_refused() -> None:

@@ -4,13 +4,14 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 
+import aiohttp
 import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.wechat.client import WeChat, open_wechat
 from app.wechat.errors import OutcomeUnknown, TryAgain
-from app.wechat.http import open_http
+from app.wechat.http import open_http, was_not_sent
 from tests.wechat.platforms import Clock, configured
 
 Sessions = async_sessionmaker[AsyncSession]
@@ -131,3 +132,21 @@ async def test_a_proxy_is_honoured(
     assert [line.split()[:2] for line in server.lines[seen:]] == [
         [b"POST", b"/cgi-bin/stable_token"]
     ]
+
+
+@pytest.mark.parametrize(
+    ("cause", "sent"),
+    [
+        (aiohttp.ConnectionTimeoutError(), False),
+        (aiohttp.SocketTimeoutError(), True),
+        (aiohttp.ServerDisconnectedError(), True),
+        (aiohttp.ClientOSError(), True),
+        (aiohttp.ClientPayloadError(), True),
+    ],
+)
+def test_only_what_never_connected_was_not_sent(cause: Exception, sent: bool) -> None:
+    """Whatever httpx name aiohttp's transport gave it."""
+    for name in (httpx.ConnectTimeout, httpx.TimeoutException, httpx.ReadError):
+        error = name("")
+        error.__cause__ = cause
+        assert was_not_sent(error) is not sent
