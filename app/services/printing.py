@@ -1,6 +1,5 @@
 """Printing: what the operator hands out on paper, codes made and noted before they are drawn."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -16,8 +15,6 @@ from app.services.slips import Slip
 from app.services.stele_sheets import Sheet
 from app.wechat.client import WeChat
 from app.wechat.errors import WeChatError
-
-_AT_A_TIME = 8
 
 
 async def invitation_code(
@@ -130,14 +127,9 @@ async def _scene_codes(wechat: WeChat | None, scenes: Sequence[str]) -> list[str
     """What the service account's QR codes for these scenes say, in their order."""
     if wechat is None:
         return [None] * len(scenes)
-    some = asyncio.Semaphore(_AT_A_TIME)
-
-    async def one(scene: str) -> str | None:
-        async with some:
-            return await wechat.service_account.permanent_code(scene)
-
     try:
-        return list(await asyncio.gather(*(one(scene) for scene in scenes)))
+        # One after the other: nobody waits for paper by the second.
+        return [await wechat.service_account.permanent_code(scene) for scene in scenes]
     except WeChatError as error:
         raise CommandFailed(
             f"微信没有给出二维码（{error.errcode or '连不上'}），请稍后再试。"
