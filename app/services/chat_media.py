@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -55,7 +55,7 @@ async def arrived(
     check_in_id: UUID | None = None,
 ) -> ChatMedia:
     """Note a media id, once, and have a job fetch it."""
-    id_ = await session.scalar(
+    new = (
         insert(ChatMedia)
         .values(
             id=uuid7(),
@@ -69,10 +69,12 @@ async def arrived(
             attempts=0,
         )
         .on_conflict_do_nothing(index_elements=["wechat_user_id", "media_id"])
-        .returning(ChatMedia.id)
+        .returning(ChatMedia)
     )
-    if id_ is not None:
-        await queue.defer(session, "fetch_media", chat_media_id=str(id_))
+    media = (await session.scalars(new)).one_or_none()
+    if media is not None:
+        await queue.defer(session, "fetch_media", chat_media_id=str(media.id))
+        return media
     return (
         await session.scalars(
             select(ChatMedia)
@@ -188,21 +190,6 @@ async def attach(
         else:
             each.photo_id = attached.photo.id
     await session.flush()
-
-
-async def waiting_for(session: AsyncSession, check_in_ids: Collection[UUID]) -> dict[UUID, int]:
-    """How many images have found each of these check-ins and are not photos on it yet."""
-    rows = await session.execute(
-        select(ChatMedia.check_in_id, func.count())
-        .where(
-            ChatMedia.check_in_id.in_(check_in_ids),
-            ChatMedia.kind == MediaKind.image,
-            ChatMedia.photo_id.is_(None),
-            ChatMedia.state == MediaState.waiting,
-        )
-        .group_by(ChatMedia.check_in_id)
-    )
-    return {id_: count for id_, count in rows if id_ is not None}
 
 
 async def look_after(session: AsyncSession, *, now: datetime) -> None:

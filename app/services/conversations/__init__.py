@@ -1,6 +1,6 @@
 """Conversations: what we answer to whatever is sent to the service account."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -31,6 +31,8 @@ _SENT = (
     pushed.Location,
     pushed.Other,
 )
+# The window for speaking first is two days; a minute more or less saves a write a message.
+_NOTICED_WITHIN = timedelta(minutes=1)
 _ACTED = (pushed.Subscribe, pushed.Scan, pushed.Click, pushed.ScanWait)
 
 
@@ -62,15 +64,18 @@ async def answer(
         return None
     user = await wechat_users.met(session, app, message.openid, now=now)
     user.subscribed = True
-    if isinstance(message, _SENT):
+    last = user.last_message_at
+    if isinstance(message, _SENT) and (last is None or now - last > _NOTICED_WITHIN):
         user.last_message_at = now
+    standing = await turns.standing_of(session, user, now)
     turn = Turn(
         session=session,
         settings=settings,
         keys=keys,
         user=user,
-        person=await turns.person_of(session, user, now),
-        conversation=await turns.conversation_of(session, user),
+        person=standing.person,
+        consent=standing.consent,
+        conversation=standing.conversation,
         message=message,
         now=now,
     )

@@ -87,7 +87,7 @@ async def _bind(turn: Turn, binding: Awaitable[Person]) -> str:
         return replies.fit(refusal.detail or refusal.title)
     turn.forget_question()
     turn.person = person
-    consent = await turns.consent_of(turn.session, turn.user, person)
+    consent = await turns.consent_of(turn.session, turn.user)
     if before is not None and before.id == person.id:
         return replies.already_bound(person.name)
     if consent:

@@ -89,7 +89,7 @@ async def release(
 ) -> Released:
     """Let what is held become check-ins and photos, in the order in which it was sent.
 
-    The person is on the roster and has agreed; the conversation is locked. At most 40 at once,
+    The person is on the roster and has agreed; the user is locked. At most 40 at once,
     set-based: a job takes the rest.
     """
     rows = list(
@@ -144,11 +144,11 @@ async def release_later(
     user = await session.get(WechatUser, user_id, with_for_update={"key_share": True})
     if user is None or user.erased_at is not None:
         return
-    person = await turns.person_of(session, user, now)
-    if person is None or not await turns.consent_of(session, user, person):
+    standing = await turns.standing_of(session, user, now)
+    person = standing.person
+    if person is None or not standing.consent:
         return
-    conversation = await turns.conversation_of(session, user)
-    released = await release(session, settings, keys, user, person, conversation, now=now)
+    released = await release(session, settings, keys, user, person, standing.conversation, now=now)
     if released:
         await messages.tell(
             session,

@@ -13,13 +13,12 @@ async def take(turn: Turn, message: Location) -> str:
     """Record where somebody is, or keep it unread until they are known and agreed."""
     stele = await scans.named_for(turn, message)
     id_ = turns.check_in_id(turn.user.app, message.key)
-    consent = await turns.consent_of(turn.session, turn.user, turn.person)
-    if turn.person is None or consent is None:
+    if turn.person is None or turn.consent is None:
         content = {"id": str(id_), "lon": message.lon, "lat": message.lat, "stele": stele}
         if not await held.hold(turn, "location", content):
             return replies.HELD_FULL
         return replies.HELD_POSITION if turn.person is None else replies.NOTICE
-    if not consent:
+    if not turn.consent:
         return replies.REFUSED_POSITION
     new = visits.new_check_in(
         id_,

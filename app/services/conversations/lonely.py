@@ -34,8 +34,8 @@ async def ask(session: AsyncSession, user_id: UUID, *, now: datetime) -> None:
     user = await session.get(WechatUser, user_id, with_for_update={"key_share": True})
     if user is None:
         return
-    person = await turns.person_of(session, user, now)
-    conversation = await turns.conversation_of(session, user)
+    standing = await turns.standing_of(session, user, now)
+    person, conversation = standing.person, standing.conversation
     if conversation.asked_at is not None and now - conversation.asked_at <= ANSWERED_WITHIN:
         # One question at a time: the next sweep comes in a minute.
         return

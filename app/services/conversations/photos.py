@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from app.domain import chat, replies
 from app.models import ChatMedia, CheckIn, MediaKind, MediaState, Photo
 from app.services import chat_media
-from app.services.conversations import held, joining, turns
+from app.services.conversations import held, joining
 from app.services.conversations.turns import Turn
 from app.services.photos import MOST_PER_CHECK_IN
 from app.wechat.messages import Image, Video, Voice
@@ -18,25 +18,24 @@ ONE_REPLY_FOR = timedelta(seconds=10)
 
 async def take(turn: Turn, message: Image) -> str | None:
     """Find the check-in that a photo belongs to; None where the reply to another one says it."""
-    consent = await turns.consent_of(turn.session, turn.user, turn.person)
-    if turn.person is None or not consent:
+    if turn.person is None or not turn.consent:
         return await _hold(turn, message)
     visits = await joining.visits_of(turn.session, turn.person, message.sent_at, message.sent_at)
     visit = chat.visit_of_photo(message.sent_at, visits)
     if visit is None:
         await _arrived(turn, message, MediaKind.image, None)
         return _once(turn, replies.PHOTO_WAITS)
-    check_in = await turn.session.get_one(CheckIn, visit.id)
-    if await received(turn, check_in.id) >= MOST_PER_CHECK_IN:
-        await _arrived(turn, message, MediaKind.image, None)
-        return replies.PHOTO_TOO_MANY
     media = await _arrived(turn, message, MediaKind.image, visit.id)
     if media.check_in_id is None:
         # The same picture was sent before, when there was no check-in for it.
         media.check_in_id = visit.id
         await turn.session.flush()
         await chat_media.attach(turn.session, [media], turn.settings, now=turn.now)
+    check_in = await turn.session.get_one(CheckIn, visit.id)
     count = await received(turn, check_in.id)
+    if count > MOST_PER_CHECK_IN and media.photo_id is None:
+        media.check_in_id = None
+        return replies.PHOTO_TOO_MANY
     return _once(
         turn,
         replies.photo_joined(
@@ -59,11 +58,18 @@ async def keep(turn: Turn, message: Voice | Video) -> str:
 
 async def received(turn: Turn, check_in_id: UUID) -> int:
     """How many photos the check-in has, those on their way included."""
-    photos = await turn.session.scalar(
-        select(func.count()).select_from(Photo).where(Photo.check_in_id == check_in_id)
+    photos = select(func.count()).where(Photo.check_in_id == check_in_id).scalar_subquery()
+    coming = (
+        select(func.count())
+        .where(
+            ChatMedia.check_in_id == check_in_id,
+            ChatMedia.kind == MediaKind.image,
+            ChatMedia.photo_id.is_(None),
+            ChatMedia.state == MediaState.waiting,
+        )
+        .scalar_subquery()
     )
-    coming = await chat_media.waiting_for(turn.session, [check_in_id])
-    return (photos or 0) + coming.get(check_in_id, 0)
+    return await turn.session.scalar(select(photos + coming)) or 0
 
 
 async def _hold(turn: Turn, message: Image) -> str | None:

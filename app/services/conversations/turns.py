@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ScalarSelect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
@@ -21,7 +20,9 @@ from app.wechat.messages import Message
 class Turn:
     """Whose turn it is, what they sent, and what the chat is about; `person` only on the roster.
 
-    The conversation's row is locked: messages of one sender are answered one after the other.
+    `consent` to the use of positions: None when the notice in force was never answered. The user's
+    row is locked, which stands for the conversation: one sender's messages are answered one after
+    the other.
     """
 
     session: AsyncSession
@@ -29,6 +30,7 @@ class Turn:
     keys: Keys
     user: WechatUser
     person: Person | None
+    consent: bool | None
     conversation: Conversation
     message: Message
     now: datetime
@@ -48,38 +50,65 @@ def check_in_id(app: App, key: str) -> UUID:
     return uuid5(NAMESPACE_URL, f"xunhe:{app}:{key}")
 
 
-async def conversation_of(session: AsyncSession, user: WechatUser) -> Conversation:
-    """The user's conversation, locked; made on the first meeting."""
-    found = await session.get(Conversation, user.id, with_for_update=True, populate_existing=True)
-    if found is not None:
-        return found
-    await session.execute(
-        insert(Conversation)
-        .values(wechat_user_id=user.id, note_taken=False)
-        .on_conflict_do_nothing()
-    )
-    return await session.get_one(Conversation, user.id, with_for_update=True)
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a WeChat user stands with us."""
+
+    person: Person | None
+    consent: bool | None
+    conversation: Conversation
 
 
-async def person_of(session: AsyncSession, user: WechatUser, now: datetime) -> Person | None:
-    """The person whom the user is bound to, if on the roster today."""
-    if user.person_id is None:
-        return None
-    person = await session.get(Person, user.person_id)
-    return person if person is not None and person.is_on_roster(clock.day_of(now)) else None
+async def standing_of(session: AsyncSession, user: WechatUser, now: datetime) -> Standing:
+    """Person (only if on the roster today), consent and conversation of a user who is locked.
+
+    The conversation is made on the first meeting.
+    """
+    row = (
+        await session.execute(
+            select(Person, Conversation, *_latest_consent(user))
+            .select_from(WechatUser)
+            .outerjoin(Person, Person.id == WechatUser.person_id)
+            .outerjoin(Conversation, Conversation.wechat_user_id == WechatUser.id)
+            .where(WechatUser.id == user.id)
+            .execution_options(populate_existing=True)
+        )
+    ).one()
+    person: Person | None = row[0]
+    conversation: Conversation | None = row[1]
+    if conversation is None:
+        conversation = Conversation(wechat_user_id=user.id, note_taken=False)
+        session.add(conversation)
+        await session.flush()
+    if person is not None and not person.is_on_roster(clock.day_of(now)):
+        person = None
+    return Standing(person, _meaning(*row[2:]), conversation)
 
 
-async def consent_of(session: AsyncSession, user: WechatUser, person: Person | None) -> bool | None:
+async def consent_of(session: AsyncSession, user: WechatUser) -> bool | None:
     """Whether positions may be used; None when the notice in force was never answered."""
+    return _meaning(*(await session.execute(select(*_latest_consent(user)))).one())
+
+
+def _latest_consent(user: WechatUser) -> tuple[ScalarSelect[bool], ScalarSelect[int]]:
+    """The person's latest answer, or the WeChat user's own before they were bound."""
     whose = (
-        Consent.person_id == person.id if person is not None else Consent.wechat_user_id == user.id
+        Consent.wechat_user_id == user.id
+        if user.person_id is None
+        else Consent.person_id == user.person_id
     )
-    latest = await session.scalar(
+    latest = (
         select(Consent)
         .where(whose, Consent.notice == NoticeKind.position)
         .order_by(Consent.recorded_at.desc(), Consent.id.desc())
         .limit(1)
     )
-    if latest is None or (latest.agreed and latest.version != NOTICES[NoticeKind.position].version):
-        return None
-    return latest.agreed
+    return (
+        latest.with_only_columns(Consent.agreed).scalar_subquery(),
+        latest.with_only_columns(Consent.version).scalar_subquery(),
+    )
+
+
+def _meaning(agreed: bool | None, version: int | None) -> bool | None:
+    outdated = bool(agreed) and version != NOTICES[NoticeKind.position].version
+    return None if outdated else agreed

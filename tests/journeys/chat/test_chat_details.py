@@ -8,6 +8,7 @@ from sqlalchemy import select, text, update
 
 from app.domain import replies
 from app.models import (
+    App,
     ChatMedia,
     Companion,
     Consent,
@@ -18,8 +19,13 @@ from app.models import (
     Patrol,
     Person,
     Photo,
+    WechatUser,
 )
+from app.services import conversations
 from app.services.chat_media import attachment_key
+from app.wechat import messages as pushed
+from app.wechat.callback import Incoming, Nonce
+from app.wechat.messages import Pushed
 from app.wechat.simulator.faults import Fault
 from app.wechat.simulator.photos import sample
 from tests.conftest import Lake, Member
@@ -409,3 +415,109 @@ async def test_consent_given_before_binding_counts(chat: Chat, li: Member) -> No
     async with chat.sessions() as session:
         consent = (await session.scalars(select(Consent))).one()
     assert consent.person_id == li.person.id
+
+
+async def test_a_stele_scanned_before_binding_is_named_by_what_was_held(
+    chat: Chat, chen: Member, lake: Lake
+) -> None:
+    heard(await chat.phone("guest").scan("s_JB-01"))
+    await chat.locate("guest")
+    code, _ = await chat.invite(chen.person)
+    await chat.say("guest", code)
+    (check_in,) = await chat.check_ins()
+    assert (check_in.stele_id, check_in.stele_within) == (lake.stele.id, True)
+
+
+# -- one person, two doors -------------------------------------------------------------------
+
+
+async def test_a_photo_in_the_chat_joins_a_record_of_the_mini_program(
+    chat: Chat, walker: Member
+) -> None:
+    id_ = "0198b3a0-0000-7000-8000-000000000001"
+    body = {
+        "at": NOW.isoformat(),
+        "position": {"lon": EAST[0], "lat": EAST[1], "accuracy_m": 10, "datum": "wgs84"},
+        "photos_expected": 2,
+    }
+    answer = await walker.client.put(f"/api/v1/check-ins/{id_}", json=body)
+    assert answer.status_code == 201
+    chat.wait(minutes=20)
+    assert await chat.photo("li", sample(1)) == (
+        "照片已收到，附在6月1日10:05东岸一号碑的记录（已收1/2张）。这次巡河已计入。"
+    )
+    await chat.work()
+    answer = await walker.client.get(f"/api/v1/check-ins/{id_}")
+    assert answer.json()["photos"] == {"received": 1, "expected": 2}
+    # It was not made here, so it is not taken back here.
+    assert await chat.say("li", "取消") == replies.NOTHING_TO_CANCEL
+
+
+@pytest.mark.usefixtures("walker")
+async def test_a_photo_answered_before_its_location_changes_over(chat: Chat) -> None:
+    await chat.locate("li")
+    chat.wait(hours=2, seconds=5)
+    # By itself it can only belong to the record of two hours ago.
+    await chat.photo("li", sample(1))
+    chat.wait(seconds=-5)
+    await chat.locate("li", WEST)
+    first, second = await chat.check_ins()
+    assert await joined(chat) == [second.id]
+    await chat.work()
+    assert [photo.check_in_id for photo in await chat.rows(Photo)] == [second.id]
+    chat.wait(minutes=30)
+    await chat.photo("li", sample(2))
+    assert await joined(chat) == [second.id, first.id]
+
+
+@pytest.mark.usefixtures("walker")
+async def test_thirty_photos_are_enough(chat: Chat) -> None:
+    await chat.locate("li")
+    for n in range(30):
+        await chat.photo("li", bytes([n]))
+    assert await chat.photo("li", b"one more") == replies.PHOTO_TOO_MANY
+    (check_in,) = await chat.check_ins()
+    assert (await joined(chat)).count(check_in.id) == 30
+
+
+# -- events that say nothing -----------------------------------------------------------------
+
+
+def incoming(app: App, message: Pushed) -> Incoming:
+    nonce = Nonce("1", "n", b"")
+    return Incoming(app=app, message=message, to_user="gh_service", sealed=True, nonce=nonce)  # type: ignore[arg-type]  # one of the union
+
+
+async def test_silent_events_leave_nothing(chat: Chat) -> None:
+    common = {"openid": "o-silent", "sent_at": NOW, "key": "k"}
+    answer = conversations.answering(chat.state["settings"], chat.state["keys"])
+    for message in (
+        pushed.LocationEvent(**common, lon=103, lat=24.9, accuracy_m=30),
+        pushed.LocationSelect(**common, menu_key="location", lon=103, lat=24.9, label=""),
+        pushed.PicPhoto(**common, menu_key="photo", count=2),
+        pushed.View(**common, target="https://example.com/"),
+        pushed.TemplateSent(**common, msg_id="1", status="success"),
+        pushed.SubscribePopup(**common, items=()),
+        pushed.SubscribeChange(**common, items=()),
+        pushed.SubscribeSent(**common, items=()),
+        pushed.MediaCheck(**common, trace_id="1", suggest="pass"),
+        pushed.OtherEvent(**common, event="kf_create_session"),
+        pushed.Unsubscribe(**common),
+        pushed.AuthorizationRevoked(**common, info="1"),
+    ):
+        for app in App:
+            async with chat.sessions() as session, session.begin():
+                assert await answer(session, app, incoming(app, message), now=NOW) is None
+    assert await chat.rows(WechatUser) == []
+
+
+async def test_revoking_in_the_mini_program_erases_that_identity(chat: Chat, li: Member) -> None:
+    (user,) = await chat.rows(WechatUser)
+    message = pushed.AuthorizationRevoked(openid=user.openid, sent_at=NOW, key="k", info="1")
+    answer = conversations.answering(chat.state["settings"], chat.state["keys"])
+    async with chat.sessions() as session, session.begin():
+        app = App.mini_program
+        assert await answer(session, app, incoming(app, message), now=NOW) is None
+    (user,) = await chat.rows(WechatUser)
+    assert (user.openid, user.person_id, user.erased_at) == (None, None, NOW)
+    assert (await li.client.get("/api/v1/me")).status_code == 401
