@@ -1,6 +1,6 @@
 """The state: everything that lives as long as a process, web or worker."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
@@ -9,12 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app import embedded_postgres
 from app.database import connect
 from app.keys import Keys, open_keys
-from app.services import facts
+from app.models import App
+from app.services import conversations, facts
+from app.services.callbacks import Answer
 from app.services.check_in_queue import CheckInQueue
 from app.services.rate_limits import RateLimiter
 from app.settings import Settings
 from app.storage import Store, open_store
 from app.wechat.client import WeChat, open_wechat
+from app.wechat.doors import Door, open_doors
 from app.wechat.http import open_http
 
 
@@ -28,6 +31,8 @@ class State(TypedDict):
     store: Store
     recorder: CheckInQueue
     wechat: WeChat
+    doors: Mapping[App, Door]
+    answer: Answer
 
 
 @asynccontextmanager
@@ -35,6 +40,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     """Everything that lives as long as the process; the database must be up and migrated."""
     if settings.area_of_interest is not None:
         facts.area_of_interest(settings.area_of_interest)
+    doors = open_doors(settings)
     url = settings.database.url or embedded_postgres.url_of(settings.data_dir)
     engine, sessions = connect(url, settings.database)
     # The limiter waits for nobody while it holds a connection, so its own two are enough.
@@ -56,6 +62,8 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
                 recorder=CheckInQueue(sessions, limiter, settings, keys),
                 store=open_store(settings.media, settings.s3),
                 wechat=open_wechat(http, settings, wechat_sessions),
+                doors=doors,
+                answer=conversations.answering(settings, keys),
             )
     finally:
         await wechat_engine.dispose()

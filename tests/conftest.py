@@ -21,6 +21,7 @@ from app.database import connect
 from app.keys import Keys
 from app.main import create_app
 from app.models import GridCell, Organisation, OrganisationKind, Person, Reach, Role, Stele
+from app.services import conversations
 from app.services.check_in_queue import CheckInQueue
 from app.services.rate_limits import RateLimiter
 from app.settings import MiniProgram, ServiceAccount, Settings
@@ -152,6 +153,8 @@ def state(settings: Settings, sessions: async_sessionmaker[AsyncSession], wechat
         recorder=CheckInQueue(sessions, limiter, settings, keys),
         store=open_store(settings.media, settings.s3),
         wechat=wechat,
+        doors={},
+        answer=conversations.answering(settings, keys),
     )
 
 

@@ -17,6 +17,7 @@ from app.routers import (
     stele_pages,
     steles,
     sync,
+    wechat,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -34,4 +35,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     sync.router,
     photos.router,
     stele_pages.router,
+    wechat.router,
 )
