@@ -1,6 +1,7 @@
 """Everything the environment may tell us (prefix `XUNHE_`) or `.env`, read once, by concern."""
 
 import json
+import re
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
@@ -69,11 +70,36 @@ class WeChatApp(BaseSettings):
         """Whether calls out can be made for this app."""
         return bool(self.app_id and self.secret.get_secret_value())
 
+    @property
+    def wants_pushes(self) -> bool:
+        """Whether WeChat is to call us for this app; a mini-program may do without."""
+        token, key = self.token.get_secret_value(), self.aes_key.get_secret_value()
+        return bool(token or key or self.mode)
+
+    def callback_fault(self) -> str | None:
+        """What keeps WeChat's pushes from being told from a forger's: variable and reason."""
+        if not self.wants_pushes:
+            return None
+        if not self.token.get_secret_value().strip():
+            return "TOKEN: must not be empty, WeChat signs with it"
+        if not self.app_id:
+            return "APP_ID: must not be empty when there is a token"
+        if self.callback_mode is not CallbackMode.plain and not re.fullmatch(
+            "[A-Za-z0-9+/]{43}", self.aes_key.get_secret_value()
+        ):
+            return "AES_KEY: must be the 43 letters and digits WeChat shows"
+        return None
+
 
 class ServiceAccount(WeChatApp):
     """服务号."""
 
     model_config = _config("XUNHE_SERVICE_ACCOUNT_")
+
+    @property
+    def wants_pushes(self) -> bool:
+        """A service account that hears nothing is mute."""
+        return bool(self.app_id) or super().wants_pushes
 
 
 class MiniProgram(WeChatApp):
@@ -243,6 +269,16 @@ class BadSettings(Exception):
     """One line an operator can act on: which variable, and what is wrong with it."""
 
 
+def require_whole_callbacks(settings: Settings) -> None:
+    """Raise `BadSettings` for half a callback: an empty token would let anybody sign."""
+    for name, app in (
+        ("SERVICE_ACCOUNT", settings.service_account),
+        ("MINI_PROGRAM", settings.mini_program),
+    ):
+        if fault := app.callback_fault():
+            raise BadSettings(f"XUNHE_{name}_{fault}")
+
+
 @lru_cache
 def get_settings() -> Settings:
     """The one `Settings` of this process.
@@ -250,7 +286,9 @@ def get_settings() -> Settings:
     Raises `BadSettings` that names the variable.
     """
     try:
-        return Settings()
+        settings = Settings()
+        require_whole_callbacks(settings)
+        return settings
     except ValidationError as error:
         prefix = {
             "ServiceAccount": "XUNHE_SERVICE_ACCOUNT_",
