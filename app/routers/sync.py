@@ -1,5 +1,6 @@
 """An offline queue in one request: each operation as if it had come alone."""
 
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,7 +69,11 @@ class _Phone:
 async def sync(
     queue: Queue, session: Session, me: Me, now: Now, settings: AppSettings, keys: AppKeys
 ) -> Results:
-    """Carry out all operations: patrols first, then check-ins, tracks and finishes."""
+    """Carry out all operations: patrols first, then tracks, check-ins and finishes.
+
+    Check-ins and finishes in the order in which they happened: what was recorded after a patrol
+    ended is none of it, however the queue is sorted.
+    """
     phone = _Phone(session, me, now, settings, keys)
     outcomes: dict[int, int | XunheError] = {}
     by_op: dict[str, list[_Operation]] = {op: [] for op in _BODIES}
@@ -81,11 +86,15 @@ async def sync(
             by_op[op].append(operation)
     for operation in by_op["put_patrol"]:
         outcomes[operation.n] = await _alone(session, _start, phone, operation)
-    outcomes |= await _record(phone, by_op["put_check_in"])
     for operation in by_op["append_track"]:
         outcomes[operation.n] = await _alone(session, _append, phone, operation)
-    for operation in by_op["finish_patrol"]:
-        outcomes[operation.n] = await _alone(session, _finish, phone, operation)
+    visits = sorted(by_op["put_check_in"], key=_happened_at)
+    for finish in sorted(by_op["finish_patrol"], key=_happened_at):
+        before = bisect_right(visits, _happened_at(finish), key=_happened_at)
+        outcomes |= await _record(phone, visits[:before])
+        del visits[:before]
+        outcomes[finish.n] = await _alone(session, _finish, phone, finish)
+    outcomes |= await _record(phone, visits)
     return Results(results=[_result(raw, outcomes[n]) for n, raw in enumerate(queue.operations)])
 
 
@@ -101,16 +110,25 @@ def _read(n: int, raw: Any) -> tuple[str, _Operation]:
     return envelope.op, _Operation(n, envelope.id, body)
 
 
+def _happened_at(operation: _Operation) -> datetime:
+    """When a check-in or a finish was, by the phone's clock."""
+    body: NewCheckIn | NewFinish = operation.body
+    return body.at if isinstance(body, NewCheckIn) else body.finished_at
+
+
 def _result(raw: Any, outcome: int | XunheError) -> Result:
     told = raw if isinstance(raw, dict) else {}
-    id_, op = told.get("id"), told.get("op")
-    refusal = outcome if isinstance(outcome, XunheError) else None
     return Result(
-        id=id_ if isinstance(id_, str) else None,
-        op=op if isinstance(op, str) else None,
+        id=_text(told.get("id")),
+        op=_text(told.get("op")),
         status=outcome.status if isinstance(outcome, XunheError) else outcome,
-        problem=body_of(refusal) if refusal else None,
+        problem=body_of(outcome) if isinstance(outcome, XunheError) else None,
     )
+
+
+def _text(value: Any) -> str | None:
+    """What was sent, if it can be sent back: half a surrogate pair cannot."""
+    return value if isinstance(value, str) and value.isprintable() else None
 
 
 async def _alone(

@@ -112,9 +112,7 @@ Longitude = Annotated[float, Field(strict=True, ge=-180, le=180)]
 Latitude = Annotated[float, Field(strict=True, ge=-90, le=90)]
 Accuracy = Annotated[float, Field(strict=True, ge=0, le=1_000_000)]
 
-Day = Annotated[
-    date, BeforeValidator(_is_a_day), Field(ge=date(2000, 1, 1), le=date(2100, 12, 31))
-]
+Day = Annotated[date, BeforeValidator(_is_a_day), Field(ge=date(2000, 1, 1), le=date(2100, 12, 31))]
 """A calendar day at the lake, `YYYY-MM-DD` and nothing longer."""
 
 
