@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from app.models import CheckIn as Row
 from app.models import Verdict
-from app.schemas.fields import Code, Device, Instant, NewPosition, Note, Position, Strict
+from app.schemas.fields import Code, Device, Instant, NewPosition, Note, Position, Reason, Strict
 from app.services.check_ins import Recorded
 
 
@@ -132,10 +132,10 @@ class NewReview(Strict):
     """A manager's verdict with its reason, which the sender is told."""
 
     verdict: Literal["accepted", "rejected", "flagged"]
-    reason: Annotated[Note, Field(min_length=1)]
+    reason: Reason
 
 
 class NewAnswer(Strict):
     """The sender's one answer to a review."""
 
-    text: Annotated[Note, Field(min_length=1)]
+    text: Reason

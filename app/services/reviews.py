@@ -12,6 +12,7 @@ from app.models import CheckIn, CheckInVerdict, Companion, Patrol, Person, Verdi
 from app.services import access, audit, judging, messages, visibility
 from app.services.access import Caller
 
+_MOST_CHARACTERS = 50
 _WORDS = {Verdict.accepted: "有效", Verdict.flagged: "待核", Verdict.rejected: "无效"}
 
 
@@ -59,7 +60,7 @@ async def review(
         person_id=check_in.person_id,
         kind="review",
         subject=f"check_in:{check_in.id}",
-        text=f"您{check_in.at.astimezone(clock.LAKE):%m月%d日}的巡河记录审核为{_WORDS[verdict]}：{reason[:50]}",
+        text=f"您{check_in.at.astimezone(clock.LAKE):%m月%d日}的巡河记录审核为{_WORDS[verdict]}：{_short(reason)}",
         now=now,
     )
     await session.flush()
@@ -95,7 +96,7 @@ async def answer(
         person_id=review_.reviewer_id,
         kind="review_answer",
         subject=f"check_in:{check_in_id}",
-        text=f"{person.name}回复了您的审核：{text[:60]}",
+        text=f"{person.name}回复了您的审核：{_short(text)}",
         now=now,
     )
     await session.flush()
@@ -110,3 +111,8 @@ async def _walkers(session: AsyncSession, check_in: CheckIn) -> set[UUID]:
         Companion.declined_at.is_(None),
     )
     return {check_in.person_id, *await session.scalars(others.union(along))}
+
+
+def _short(text: str) -> str:
+    """As much of it as a message in the chat has room for."""
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
