@@ -88,7 +88,7 @@ async def release_held(context: JobContext, wechat_user_id: str) -> None:
 async def sweep_chat(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  the tick's
     """Media without a job, photos without a place, what was held too long."""
     state: Any = context.additional_context["state"]
-    await conversations.sweep(state["sessions"], state["settings"], now=clock.now())
+    await conversations.sweep(state["sessions"], state["settings"], state["keys"], now=clock.now())
 
 
 @app.periodic(cron="*/10 * * * *")

@@ -11,6 +11,7 @@ from uuid import UUID
 
 PHOTO_FOLLOWS_WITHIN = timedelta(minutes=10)
 PHOTO_JOINS_WITHIN = timedelta(hours=24)
+NOTE_FOLLOWS_WITHIN = timedelta(minutes=30)
 AT_ONCE = timedelta(seconds=60)
 
 _TRADITIONAL = str.maketrans(

@@ -106,6 +106,7 @@ REFUSED_POSITION = (
 
 HELD_POSITION = f"位置收到了，先替您保存7天，绑定后自动计入。{_HOW_TO_BIND}"
 HELD_PHOTO = f"照片收到了，先替您保存7天，绑定后自动计入。{_HOW_TO_BIND}"
+HELD_MEDIA = f"收到了，先替您保存7天，绑定后放在您的记录旁。{_HOW_TO_BIND}"
 HELD_PHOTO_CONSENT = "照片收到了，先替您保存7天。回复“同意”使用位置后，才能计入巡河记录。"
 HELD_FULL = f"先前发来的已经很多，这一条没有保存。{_HOW_TO_BIND}"
 

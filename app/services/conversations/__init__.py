@@ -92,15 +92,24 @@ async def release_held(
 
 
 async def sweep(
-    sessions: async_sessionmaker[AsyncSession], settings: Settings, *, now: datetime
+    sessions: async_sessionmaker[AsyncSession], settings: Settings, keys: Keys, *, now: datetime
 ) -> None:
-    """A periodic task's: media without a job, photos without a place, what was held too long."""
+    """A periodic task's: what no message and no job has come for.
+
+    Media without a job, what was held too long, or may be released, or must go, because of an
+    answer given in the mini-program, and photos without a place.
+    """
     async with sessions() as session, session.begin():
         await chat_media.look_after(session, now=now)
         await held.drop_old(session, settings, now=now)
-        asked = await lonely.waiting(session, now=now)
-    for user_id in asked:
-        # One transaction each: nobody's chat is blocked by somebody else's.
+        await held.drop_refused(session)
+        agreed = await held.agreed(session)
+        lonely_ones = await lonely.waiting(session, now=now)
+    # One transaction each: nobody's chat is blocked by somebody else's.
+    for user_id in agreed:
+        async with sessions() as session, session.begin():
+            await held.release_later(session, settings, keys, user_id, now=now)
+    for user_id in lonely_ones:
         async with sessions() as session, session.begin():
             await lonely.ask(session, user_id, now=now)
 

@@ -108,4 +108,4 @@ async def _release(turn: Turn, person: Person) -> str | None:
         turn.conversation,
         now=turn.now,
     )
-    return await held.told(turn.session, released) if released else None
+    return await held.told(turn.session, released, now=turn.now) if released else None

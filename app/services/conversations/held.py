@@ -12,13 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import queue
 from app.domain import chat, replies
+from app.domain.notices import NOTICES
 from app.keys import Keys
 from app.models import (
     ChatMedia,
     CheckIn,
+    Consent,
     Conversation,
     HeldMessage,
+    MediaKind,
     MediaState,
+    NoticeKind,
     Person,
     WechatUser,
 )
@@ -30,6 +34,7 @@ from app.settings import Settings
 
 MOST_HELD = 100
 _MOST_AT_ONCE = 40
+_MOST_SWEPT = 200
 
 
 @dataclass(slots=True)
@@ -48,12 +53,7 @@ class Released:
 
 async def hold(turn: Turn, kind: str, content: dict[str, Any]) -> bool:
     """Keep a message unread; false when so many are kept already that this one is not."""
-    count = await turn.session.scalar(
-        select(func.count()).where(
-            HeldMessage.wechat_user_id == turn.user.id, HeldMessage.released_at.is_(None)
-        )
-    )
-    if (count or 0) >= MOST_HELD:
+    if await is_full(turn):
         return False
     turn.session.add(
         HeldMessage(
@@ -66,6 +66,16 @@ async def hold(turn: Turn, kind: str, content: dict[str, Any]) -> bool:
     )
     await turn.session.flush()
     return True
+
+
+async def is_full(turn: Turn) -> bool:
+    """Whether so much is kept for this sender that nothing more is."""
+    count = await turn.session.scalar(
+        select(func.count()).where(
+            HeldMessage.wechat_user_id == turn.user.id, HeldMessage.released_at.is_(None)
+        )
+    )
+    return (count or 0) >= MOST_HELD
 
 
 async def drop_positions(session: AsyncSession, user: WechatUser) -> None:
@@ -132,6 +142,7 @@ async def release(
     await session.flush()
     images = [UUID(row.content["media"]) for row in rows if row.kind == "image"]
     released.photos = await _join(session, person, images, settings, now)
+    await _put_beside(session, rows, released.check_ins)
     if released.more:
         await queue.defer(session, "release_held", wechat_user_id=str(user.id))
     return released
@@ -153,19 +164,58 @@ async def release_later(
         await messages.tell(
             session,
             kind="held-released",
-            text=await told(session, released),
+            text=await told(session, released, now=now),
             person_id=person.id,
             wechat_user_id=user.id,
             now=now,
         )
 
 
-async def told(session: AsyncSession, released: Released) -> str:
-    """What the sender reads: a single location is answered as if it came now."""
-    if len(released.check_ins) == 1 and not released.lost and not released.more:
+async def told(session: AsyncSession, released: Released, *, now: datetime) -> str:
+    """What the sender reads: a single location of today is answered as if it came now."""
+    alone = len(released.check_ins) == 1 and not released.lost and not released.more
+    if alone and now - released.check_ins[0].at <= chat.PHOTO_JOINS_WITHIN:
         return await visits.answer(session, released.check_ins[0], released.photos)
     verdicts = Counter(str(check_in.verdict) for check_in in released.check_ins)
     return replies.released(verdicts, released.photos, released.lost)
+
+
+async def agreed(session: AsyncSession) -> list[UUID]:
+    """Whose held messages may be released although no job is at it: they agreed elsewhere."""
+    return await _whose(session, True)
+
+
+async def drop_refused(session: AsyncSession) -> None:
+    """Delete the held positions of people who said no elsewhere."""
+    users = await _whose(session, False)
+    await session.execute(
+        delete(HeldMessage).where(
+            HeldMessage.wechat_user_id.in_(users), HeldMessage.kind == "location"
+        )
+    )
+
+
+async def _whose(session: AsyncSession, answer: bool) -> list[UUID]:
+    latest = (
+        select(Consent)
+        .where(Consent.person_id == WechatUser.person_id, Consent.notice == NoticeKind.position)
+        .order_by(Consent.recorded_at.desc(), Consent.id.desc())
+        .limit(1)
+    )
+    conditions = [latest.with_only_columns(Consent.agreed).scalar_subquery() == answer]
+    if answer:
+        version = latest.with_only_columns(Consent.version).scalar_subquery()
+        conditions.append(version == NOTICES[NoticeKind.position].version)
+    else:
+        conditions.append(HeldMessage.kind == "location")
+    rows = await session.scalars(
+        select(HeldMessage.wechat_user_id)
+        .join(WechatUser, WechatUser.id == HeldMessage.wechat_user_id)
+        .where(HeldMessage.released_at.is_(None), *conditions)
+        .distinct()
+        .limit(_MOST_SWEPT)
+    )
+    return list(rows)
 
 
 async def drop_old(session: AsyncSession, settings: Settings, *, now: datetime) -> None:
@@ -220,3 +270,22 @@ async def _join(
     await session.flush()
     await chat_media.attach(session, joined, settings, now=now)
     return len(joined)
+
+
+async def _put_beside(
+    session: AsyncSession, rows: Sequence[HeldMessage], check_ins: Sequence[CheckIn]
+) -> None:
+    """Voice and video go beside the check-in that they followed."""
+    for row in rows:
+        if row.kind not in {MediaKind.voice, MediaKind.video}:
+            continue
+        before = [
+            check_in
+            for check_in in check_ins
+            if timedelta(0) <= row.sent_at - check_in.at <= chat.NOTE_FOLLOWS_WITHIN
+        ]
+        if before:
+            media = await session.get(ChatMedia, UUID(row.content["media"]))
+            if media is not None:
+                media.check_in_id = max(before, key=lambda check_in: check_in.at).id
+    await session.flush()

@@ -47,13 +47,15 @@ async def take(turn: Turn, message: Image) -> str | None:
 async def keep(turn: Turn, message: Voice | Video) -> str:
     """Voice and video are kept beside the check-in they follow, and never written down."""
     kind = MediaKind.voice if isinstance(message, Voice) else MediaKind.video
+    if turn.person is None:
+        return replies.HELD_MEDIA if await _held(turn, message, kind) else replies.HELD_FULL
     conversation = turn.conversation
     since = conversation.check_in_sent_at
     about = None
-    if since is not None and message.sent_at - since <= timedelta(minutes=30):
+    if since is not None and message.sent_at - since <= chat.NOTE_FOLLOWS_WITHIN:
         about = conversation.check_in_id
     await _arrived(turn, message, kind, about)
-    return replies.MEDIA_KEPT if turn.person is not None else replies.UNBOUND
+    return replies.MEDIA_KEPT
 
 
 async def received(turn: Turn, check_in_id: UUID) -> int:
@@ -73,20 +75,18 @@ async def received(turn: Turn, check_in_id: UUID) -> int:
 
 
 async def _hold(turn: Turn, message: Image) -> str | None:
-    count = await turn.session.scalar(
-        select(func.count()).where(
-            ChatMedia.wechat_user_id == turn.user.id,
-            ChatMedia.check_in_id.is_(None),
-            ChatMedia.state != MediaState.failed,
-        )
-    )
-    if (count or 0) >= held.MOST_HELD:
-        return _once(turn, replies.HELD_FULL)
-    # Fetched at once all the same: WeChat forgets it after three days.
-    media = await _arrived(turn, message, MediaKind.image, None)
-    if not await held.hold(turn, "image", {"media": str(media.id)}):
+    if not await _held(turn, message, MediaKind.image):
         return _once(turn, replies.HELD_FULL)
     return _once(turn, replies.HELD_PHOTO if turn.person is None else replies.HELD_PHOTO_CONSENT)
+
+
+async def _held(turn: Turn, message: Image | Voice | Video, kind: MediaKind) -> bool:
+    """Keep it until somebody is known who sent it; false when too much is kept already."""
+    if await held.is_full(turn):
+        return False
+    # Fetched at once all the same: WeChat forgets it after three days.
+    media = await _arrived(turn, message, kind, None)
+    return await held.hold(turn, kind, {"media": str(media.id)})
 
 
 async def _arrived(

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from app import clock
 from app.domain import replies
+from app.domain.chat import NOTE_FOLLOWS_WITHIN
 from app.models import CheckIn, Patrol, Person, Source
 from app.services import outings
 from app.services.conversations import photos
@@ -14,7 +15,6 @@ from app.services.conversations.turns import Turn
 
 CANCEL_WITHIN = timedelta(hours=1)
 RECENT = timedelta(hours=24)
-NOTE_WITHIN = timedelta(minutes=30)
 _MOST_CHARACTERS = 500
 
 
@@ -112,7 +112,7 @@ async def note(turn: Turn, text: str) -> str | None:
         or since is None
         or conversation.note_taken
         or len(text) < 2
-        or not timedelta(0) <= turn.message.sent_at - since <= NOTE_WITHIN
+        or not timedelta(0) <= turn.message.sent_at - since <= NOTE_FOLLOWS_WITHIN
     ):
         return None
     check_in = await turn.session.get_one(CheckIn, conversation.check_in_id, with_for_update=True)

@@ -157,7 +157,9 @@ class Chat:
             await queue.app.tasks[due.task_name].func(context, **due.args)
 
     async def sweep(self) -> None:
-        await conversations.sweep(self.sessions, self.state["settings"], now=datetime.now(UTC))
+        await conversations.sweep(
+            self.sessions, self.state["settings"], self.state["keys"], now=datetime.now(UTC)
+        )
 
     async def news(self, key: str) -> list[str]:
         """What the account said by itself since the last look, once all jobs are done."""

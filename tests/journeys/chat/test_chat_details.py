@@ -521,3 +521,37 @@ async def test_revoking_in_the_mini_program_erases_that_identity(chat: Chat, li:
     (user,) = await chat.rows(WechatUser)
     assert (user.openid, user.person_id, user.erased_at) == (None, None, NOW)
     assert (await li.client.get("/api/v1/me")).status_code == 401
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+async def test_an_answer_in_the_mini_program_counts_here(
+    chat: Chat, li: Member, agreed: bool
+) -> None:
+    await chat.nobody_agreed()
+    await chat.bind("li", li.person, consents=False)
+    await chat.locate("li")
+    await chat.photo("li", sample(1))
+    await chat.sweep()
+    assert (len(await chat.check_ins()), len(await chat.rows(HeldMessage))) == (0, 2)
+    answer = await li.client.post(
+        "/api/v1/me/consents", json={"notice": "position", "agreed": agreed}
+    )
+    assert answer.is_success
+    await chat.sweep()
+    assert len(await chat.check_ins()) == (1 if agreed else 0)
+    kinds = [row.kind for row in await chat.rows(HeldMessage, HeldMessage.kind)]
+    assert kinds == (["image", "location"] if agreed else ["image"])
+    assert await chat.news("li") == (
+        ["已记录：东岸一号网格，东岸河段，距东岸一号碑0米。照片1张已附上。"] if agreed else []
+    )
+
+
+async def test_a_strangers_voice_is_held_too(chat: Chat, li: Member) -> None:
+    await chat.locate("guest")
+    chat.wait(minutes=1)
+    assert heard(await chat.phone("guest").send_voice()) == replies.HELD_MEDIA
+    await chat.work()
+    code, _ = await chat.invite(li.person)
+    await chat.say("guest", code)
+    (check_in,) = await chat.check_ins()
+    assert await joined(chat) == [check_in.id]
