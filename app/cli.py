@@ -217,6 +217,23 @@ def stele_codes(
     typer.echo(f"{count} 页已写入 {pdf}")
 
 
+@app.command()
+def unbind(
+    person_code: Annotated[str, typer.Argument(help="人员编码。")],
+    *,
+    reason: Annotated[str, typer.Option(help="原因，记入审计。")],
+) -> None:
+    """解除一位人员的微信绑定，例如唯一的系统管理员换了微信。"""
+    from app.clock import now
+    from app.services import people
+
+    async def part(session: "AsyncSession") -> int:
+        person = await people.named(session, person_code)
+        return len(await people.part(session, person, app=None, by=None, reason=reason, now=now()))
+
+    typer.echo(f"已解除 {_in_one_transaction(_settings(), part)} 个绑定。")
+
+
 api_key = typer.Typer(help="管理程序的只读密钥。", no_args_is_help=True)
 app.add_typer(api_key, name="api-key")
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.errors import Forbidden, NotFound
+from app.errors import CommandFailed, Forbidden, NotFound
 from app.models import App, Person, Role, WechatUser
 from app.services import access, audit, bindings
 from app.services.access import Caller
@@ -25,6 +25,14 @@ async def managed_by(session: AsyncSession, caller: Caller, code: str) -> Person
     return person
 
 
+async def named(session: AsyncSession, code: str) -> Person:
+    """The person of this code, for the operator's shell. Raises `CommandFailed`."""
+    person = await session.scalar(select(Person).where(Person.code == code))
+    if person is None:
+        raise CommandFailed(f"没有这位人员：{code}")
+    return person
+
+
 async def unbind(
     session: AsyncSession,
     caller: Caller,
@@ -39,6 +47,20 @@ async def unbind(
     Raises as `managed_by`.
     """
     person = await managed_by(session, caller, code)
+    by = access.person_of(caller)
+    return await part(session, person, app=app, by=by, reason=reason, now=now)
+
+
+async def part(
+    session: AsyncSession,
+    person: Person,
+    *,
+    app: App | None,
+    by: Person | None,
+    reason: str,
+    now: datetime,
+) -> list[App]:
+    """The same without asking who may; without `by` it was the operator's shell."""
     users = (
         await session.scalars(
             select(WechatUser)
@@ -53,10 +75,11 @@ async def unbind(
     parted = sorted(user.app for user in users if user.person_id is None)
     await audit.record(
         session,
-        access.person_of(caller),
+        by,
         "unbind",
         f"person:{person.code}",
         now=now,
+        via="api" if by else "cli",
         before={"apps": sorted(user.app for user in users)},
         after={"apps": sorted(user.app for user in users if user.person_id is not None)},
         reason=reason,

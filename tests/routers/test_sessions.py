@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import clock
 from app.models import App, Login, Person, WechatUser
 from app.services.access import token_hash
+from app.state import State
 from app.wechat.simulator.config import PersonConfig
 from app.wechat.simulator.faults import Fault
 from app.wechat.simulator.platform import Platform
@@ -238,3 +239,27 @@ async def test_session_calls_need_a_login_of_a_human(
 
     answers = [(r.status_code, r.json()["code"]) for r in (nobody, unknown, a_program)]
     assert answers == [(401, "unauthenticated"), (401, "unauthenticated"), (403, "forbidden")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/v1/sessions"),
+        ("GET", "/api/v1/consents/notices"),
+        ("GET", "/api/v1/steles/JB-01"),
+        ("GET", "/s/JB-01"),
+        ("GET", "/MP_verify_x.txt"),
+    ],
+)
+async def test_doors_without_a_token_count_by_address(
+    client: Client, state: State, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    monkeypatch.setattr(state["settings"].rate_limit, "per_address", 2)
+    body = {"code": "nothing"} if method == "POST" else None
+
+    with time_machine.travel(NOW, tick=False):
+        statuses = [
+            (await client(None).request(method, path, json=body)).status_code for _ in range(3)
+        ]
+
+    assert [status == 429 for status in statuses] == [False, False, True]

@@ -167,3 +167,22 @@ def test_what_stele_codes_does_not_do(xunhe: Xunhe, tmp_path: Path) -> None:
     assert (shut.returncode, "还没有配置服务号" in shut.stderr) == (1, True)
     assert senseless.returncode == 2
     assert not pdf.exists()
+
+
+def test_the_only_admin_with_a_new_wechat_is_helped_at_the_shell(xunhe: Xunhe, url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO wechat_users (id, app, openid, person_id, subscribed, created_at, failed_codes)"
+            " SELECT gen_random_uuid(), 'mini_program', 'o-1', id, false, now(), 0 FROM people"
+            " WHERE code = 'P1'"
+        )
+
+    done = xunhe("unbind", "P1", "--reason", "换了手机")
+    unknown = xunhe("unbind", "NOBODY", "--reason", "换了手机")
+
+    assert outcome(done) == (0, "已解除 1 个绑定。\n", "")
+    assert outcome(unknown) == (1, "", "没有这位人员：NOBODY\n")
+    assert rows(url, "SELECT person_id FROM wechat_users WHERE openid = 'o-1'") == [(None,)]
+    assert rows(url, "SELECT via, actor_id, reason FROM audit_entries WHERE action = 'unbind'") == [
+        ("cli", None, "换了手机")
+    ]
