@@ -8,7 +8,15 @@ from procrastinate import JobContext, RetryStrategy
 
 from app import clock
 from app.queue import app
-from app.services import alarms, chat_media, conversations, messages, patrols, renditions, unionids
+from app.services import (
+    alarms,
+    conversations,
+    media_fetching,
+    messages,
+    patrols,
+    renditions,
+    unionids,
+)
 
 # A store that is gone comes back: again after 30, 60, 90 s …, for two days.
 _UNTIL_THE_STORE_IS_BACK = RetryStrategy(max_attempts=100, linear_wait=30)
@@ -63,7 +71,7 @@ async def look_up_unionid(context: JobContext, wechat_user_id: str) -> None:
 async def fetch_media(context: JobContext, chat_media_id: str) -> None:
     """Get what was sent in the chat; it tries again by itself while WeChat still has it."""
     state: Any = context.additional_context["state"]
-    await chat_media.fetch(
+    await media_fetching.fetch(
         state["sessions"],
         state["wechat"],
         state["store"],

@@ -13,7 +13,16 @@ from app.keys import Keys
 from app.models import App, WechatUser
 from app.services import bindings, chat_media, wechat_users
 from app.services.callbacks import Answer
-from app.services.conversations import held, locations, lonely, photos, scans, texts, turns
+from app.services.conversations import (
+    held,
+    locations,
+    lonely,
+    photos,
+    releasing,
+    scans,
+    texts,
+    turns,
+)
 from app.services.conversations.turns import Turn
 from app.settings import Settings
 from app.wechat import messages as pushed
@@ -88,7 +97,7 @@ async def release_held(
     session: AsyncSession, settings: Settings, keys: Keys, wechat_user_id: UUID, *, now: datetime
 ) -> None:
     """A job's: let what this WeChat user sent before being bound become records."""
-    await held.release_later(session, settings, keys, wechat_user_id, now=now)
+    await releasing.release_later(session, settings, keys, wechat_user_id, now=now)
 
 
 async def sweep(
@@ -108,7 +117,7 @@ async def sweep(
     # One transaction each: nobody's chat is blocked by somebody else's.
     for user_id in agreed:
         async with sessions() as session, session.begin():
-            await held.release_later(session, settings, keys, user_id, now=now)
+            await releasing.release_later(session, settings, keys, user_id, now=now)
     for user_id in lonely_ones:
         async with sessions() as session, session.begin():
             await lonely.ask(session, user_id, now=now)

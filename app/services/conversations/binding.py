@@ -6,7 +6,7 @@ from app.domain import chat, replies
 from app.errors import IdentityTaken, XunheError
 from app.models import NoticeKind, Person
 from app.services import access, applications, consents, invitations
-from app.services.conversations import held, turns
+from app.services.conversations import held, releasing, turns
 from app.services.conversations.turns import Turn
 
 
@@ -99,7 +99,7 @@ async def _bind(turn: Turn, binding: Awaitable[Person]) -> str:
 
 
 async def _release(turn: Turn, person: Person) -> str | None:
-    released = await held.release(
+    released = await releasing.release(
         turn.session,
         turn.settings,
         turn.keys,
@@ -108,4 +108,4 @@ async def _release(turn: Turn, person: Person) -> str | None:
         turn.conversation,
         now=turn.now,
     )
-    return await held.told(turn.session, released, now=turn.now) if released else None
+    return await releasing.told(turn.session, released, now=turn.now) if released else None
