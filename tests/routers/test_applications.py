@@ -211,7 +211,16 @@ async def test_each_manager_sees_what_is_theirs_to_decide(
         person_id=villager.id,
         created_at=LATE + timedelta(hours=3),
     )
-    all_of_them = [str(row.id) for row in (replacing, eastern, village, nameless)]
+    easterner = await a_person(session, organisation_id=lake.east_branch.id)
+    named_wrongly = await an_application(
+        session,
+        kind=ApplicationKind.replacement,
+        organisation="示例村",
+        person_id=easterner.id,
+        created_at=LATE + timedelta(hours=4),
+    )
+    in_order = (named_wrongly, replacing, eastern, village, nameless)
+    all_of_them = [str(row.id) for row in in_order]
 
     assert await ids_seen_by(qian.client) == all_of_them
     assert await ids_seen_by(wang.client) == all_of_them
