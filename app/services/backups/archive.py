@@ -1,6 +1,7 @@
 """The backup file: a tar written and read member by member, each with its checksum."""
 
 import hashlib
+import os
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -136,9 +137,17 @@ def check(path: Path) -> Manifest:
             seen.write(f"{digest}  {member.name}\n".encode())
             if not member.name.startswith((FILES, MEDIA)):
                 names.add(member.name)
-    if manifest is None or not {DUMP, SECRET_KEY, CHECKSUMS} <= names:
+    is_whole = {DUMP, SECRET_KEY, CHECKSUMS} <= names and _has_its_end(path)
+    if manifest is None or not is_whole:
         raise CommandFailed(_DAMAGED)
     return manifest
+
+
+def _has_its_end(path: Path) -> bool:
+    """Two blocks of zeros, which nothing before them could be taken for."""
+    with path.open("rb") as file:
+        size = file.seek(-2 * _BLOCK, os.SEEK_END) + 2 * _BLOCK
+        return size % _BLOCK == 0 and not any(file.read())
 
 
 def _manifest(member: Member) -> Manifest:
