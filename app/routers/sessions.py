@@ -14,6 +14,7 @@ from app.routers.deps import (
     WeChatApi,
 )
 from app.routers.deps import Session as DbSession
+from app.schemas.applications import OwnApplication, OwnApplications
 from app.schemas.sessions import NewApplication, NewInvitationUse, NewSession, Session
 from app.services import access, applications, invitations, logins, phones
 from app.services.transactions import keep
@@ -73,6 +74,13 @@ async def apply(
     user = access.wechat_user_of(caller)
     await applications.apply(session, user, **body.model_dump(), now=now)
     return Session.of(await logins.answer(session, token, now=now))
+
+
+@router.get("/applications")
+async def read_applications(session: DbSession, caller: AnyCaller) -> OwnApplications:
+    """What became of one's own applications; also before being bound."""
+    rows = await applications.own(session, access.wechat_user_of(caller))
+    return OwnApplications(items=[OwnApplication.model_validate(row) for row in rows])
 
 
 @router.delete("/current", status_code=204)

@@ -1,8 +1,9 @@
 """Applications as managers see and decide them."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from app.models import App, ApplicationKind, ApplicationState
 from app.schemas.fields import Code, Instant, Reason, Strict
@@ -42,6 +43,28 @@ class Application(BaseModel):
             decided_at=row.decided_at,
             reason=row.reason,
         )
+
+
+class OwnApplication(BaseModel):
+    """What became of what one applied for; of a declined one, why."""
+
+    id: UUID
+    kind: ApplicationKind
+    name: str | None
+    phone: str | None
+    organisation: str | None
+    state: ApplicationState
+    created_at: Instant
+    decided_at: Instant | None
+    reason: str | None
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class OwnApplications(BaseModel):
+    """The latest twenty."""
+
+    items: Sequence[OwnApplication]
 
 
 class NewJoin(Strict):

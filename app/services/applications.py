@@ -29,6 +29,8 @@ from app.models import (
 from app.services import access, audit, bindings, messages, people
 from app.services.access import Caller
 
+MOST_OWN = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:
@@ -77,6 +79,18 @@ async def apply(
             execution_options={"populate_existing": True},
         )
     ).one()
+
+
+async def own(session: AsyncSession, wechat_user: WechatUser) -> Sequence[Application]:
+    """What a WeChat user applied for, the latest first, so that they learn what became of it."""
+    return (
+        await session.scalars(
+            select(Application)
+            .where(Application.wechat_user_id == wechat_user.id)
+            .order_by(Application.created_at.desc(), Application.id.desc())
+            .limit(MOST_OWN)
+        )
+    ).all()
 
 
 async def listed(

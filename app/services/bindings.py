@@ -49,7 +49,7 @@ async def bind(
         if other.is_on_roster(today):
             raise AlreadyBound
         # Whoever left the roster may come back under another code, and stay signed in.
-        await _part(session, wechat_user, now=now)
+        await _part(session, wechat_user)
     if await identity_of(session, person, wechat_user) is not None:
         await _ask_replacement(session, wechat_user, person, now)
         raise IdentityTaken
@@ -143,13 +143,11 @@ async def unbind(session: AsyncSession, wechat_user: WechatUser, *, now: datetim
 
     The same human's identity in the other app goes as well: it would bring this one back.
     """
-    for user in await _part(session, wechat_user, now=now):
+    for user in await _part(session, wechat_user):
         await end_logins(session, user, now=now)
 
 
-async def _part(
-    session: AsyncSession, wechat_user: WechatUser, *, now: datetime
-) -> Sequence[WechatUser]:
+async def _part(session: AsyncSession, wechat_user: WechatUser) -> Sequence[WechatUser]:
     """Part one human's identities from their person; which they are."""
     users = [wechat_user]
     if wechat_user.person_id is not None and wechat_user.unionid is not None:
@@ -163,7 +161,7 @@ async def _part(
     for user in users:
         if user.person_id is not None:
             person = await session.get_one(Person, user.person_id)
-            await consents.withdraw_given_by(session, user, person, now=now)
+            await consents.withdraw_given_by(session, user, person)
         user.person_id = user.bound_at = None
     await session.flush()
     return users

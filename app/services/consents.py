@@ -94,12 +94,11 @@ async def carry_over(session: AsyncSession, wechat_user: WechatUser, person: Per
     )
 
 
-async def withdraw_given_by(
-    session: AsyncSession, wechat_user: WechatUser, person: Person, *, now: datetime
-) -> None:
+async def withdraw_given_by(session: AsyncSession, wechat_user: WechatUser, person: Person) -> None:
     """Take back what this WeChat user agreed to in the person's name.
 
-    Used when the two are parted: perhaps it never was this person who agreed.
+    Used when the two are parted: perhaps it never was this person who agreed. It is dated like the
+    answer that it undoes, so that whatever the right one answered since, or will answer, counts.
     """
     for notice, consent in (await standing(session, person)).items():
         if consent.agreed and consent.wechat_user_id == wechat_user.id:
@@ -109,7 +108,7 @@ async def withdraw_given_by(
                     notice=notice,
                     version=consent.version,
                     agreed=False,
-                    recorded_at=now,
+                    recorded_at=consent.recorded_at,
                 )
             )
     await session.flush()

@@ -15,9 +15,11 @@ from app.models import (
     AuditEntry,
     Login,
     Message,
+    NoticeKind,
     Role,
     WechatUser,
 )
+from app.services import consents
 from app.wechat.simulator.platform import Platform
 from tests.conftest import Client, Lake, Member
 from tests.factories import a_login, a_person, a_wechat_user
@@ -169,6 +171,45 @@ async def test_a_new_wechat_replaces_the_old_one_with_a_managers_yes(
     assert actions == ["bind", "replace-identity", "bind", "join-application"]
 
 
+async def test_what_the_new_wechat_agreed_to_itself_counts(
+    client: Client, platform: Platform, session: AsyncSession, lake: Lake, wang: Member
+) -> None:
+    """And what the old one agreed to does not: perhaps it was somebody else."""
+    person = await a_person(
+        session, code="SUN", phone="19900000001", organisation_id=lake.east_branch.id
+    )
+    old = await sign_in(client, platform, phone="19900000001")
+    new = await sign_in(client, platform, phone="19900000001")
+    for tapper, notices in ((old, ("position", "track")), (new, ("position",))):
+        for notice in notices:
+            body = {"notice": notice, "agreed": True}
+            await tapper.client.post("/api/v1/me/consents", json=body)
+        await tapper.client.post("/api/v1/sessions/phone", json={"code": tapper.phone.phone_code()})
+    (item,) = (await wang.client.get(PATH)).json()["items"]
+
+    await wang.client.post(f"{PATH}/{item['id']}/join", json={"person_code": "SUN"})
+
+    counted = [await consents.agreed(session, [person.id], notice) for notice in NoticeKind]
+    assert counted == [{person.id}, set()]
+
+
+async def test_nobody_reads_anothers_application(
+    client: Client, platform: Platform, stranger: httpx.AsyncClient, program: httpx.AsyncClient
+) -> None:
+    await applied(await sign_in(client, platform))
+
+    answers = [
+        (await each.get("/api/v1/sessions/applications")).json()
+        for each in (client(None), stranger, program)
+    ]
+
+    assert [answers[0]["code"], answers[1], answers[2]["code"]] == [
+        "unauthenticated",
+        {"items": []},
+        "forbidden",
+    ]
+
+
 async def test_declining_tells_the_applicant_why(
     client: Client, platform: Platform, session: AsyncSession, wang: Member
 ) -> None:
@@ -188,6 +229,10 @@ async def test_declining_tells_the_applicant_why(
         )
     ).one()
     assert (message.wechat_user_id, message.text) == (user.id, "您的绑定申请没有通过：查无此人")
+    mine = (await tapper.client.get("/api/v1/sessions/applications")).json()["items"]
+    assert [(each["id"], each["state"], each["reason"]) for each in mine] == [
+        (id_, "declined", "查无此人")
+    ]
     assert await ids_seen_by(wang.client, state="pending") == []
     assert await ids_seen_by(wang.client, state="declined") == [id_]
     assert (await applied(tapper)).status_code == 201
