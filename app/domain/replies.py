@@ -137,7 +137,7 @@ def where(place: Mapping[str, Any], nearest: tuple[str, float] | None = None) ->
     names = [short(each["name"]) for each in (cell, reach) if each]
     beside = (stele["name"], stele["distance_m"]) if stele else nearest
     if beside:
-        names.append(f"距{short(beside[0])}{metres(beside[1])}")
+        names.append(f"距{short(beside[0], 16)}{metres(beside[1])}")
     if cell is None:
         names.insert(0, "不在已划的网格内")
     return "，".join(names)
@@ -155,7 +155,7 @@ def place_name(place: Mapping[str, Any]) -> str:
     """One name for the place: stele, cell or reach."""
     for kind in ("stele", "grid_cell", "reach"):
         if place.get(kind):
-            return short(str(place[kind]["name"]))
+            return short(str(place[kind]["name"]), 16)
     return "网格外"
 
 
@@ -228,7 +228,7 @@ def records(rows: Sequence[tuple[datetime, Mapping[str, Any], str]]) -> str:
     if not rows:
         return "还没有巡河记录。" + HOW_TO_RECORD
     lines = [
-        f"{moment(at)} {short(place_name(place), 9)} {VERDICTS[verdict]}"
+        f"{moment(at)} {short(place_name(place), 14)} {VERDICTS[verdict]}"
         for at, place, verdict in rows
     ]
     return fit("最近的记录：\n" + "\n".join(lines))
