@@ -10,6 +10,7 @@ from app import clock
 from app.queue import app
 from app.services import (
     alarms,
+    callbacks,
     conversations,
     media_fetching,
     messages,
@@ -115,3 +116,12 @@ async def watch(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  t
     """Look for alarms; every web process looks too."""
     state: Any = context.additional_context["state"]
     await alarms.watch(state["sessions"], state["settings"], now=clock.now())
+
+
+@app.periodic(cron="17 * * * *")
+@app.task(name="forget_callbacks", pass_context=True, queueing_lock="forget_callbacks")
+async def forget_callbacks(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  the tick's
+    """Drop the nonces and receipts that no retry of WeChat's can ask about any more."""
+    state: Any = context.additional_context["state"]
+    async with state["sessions"]() as session, session.begin():
+        await callbacks.forget(session, now=clock.now())

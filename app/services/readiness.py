@@ -3,7 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 
 import structlog
@@ -22,8 +22,6 @@ from app.storage import Store
 log = structlog.get_logger(__name__)
 
 WITHIN_S = 2.0
-_LATE = timedelta(minutes=5)
-_WORKER_SILENT = timedelta(minutes=2)
 _STORE_BELIEVED_FOR_S = 10.0
 
 
@@ -102,11 +100,11 @@ def _newest() -> frozenset[str]:
 
 async def _queue(session: AsyncSession, now: datetime) -> str:
     health = await queue.health(session, now=now)
-    if health.oldest_due_at is not None and now - health.oldest_due_at > _LATE:
+    if health.oldest_due_at is not None and now - health.oldest_due_at > alarms.QUEUE_LATE:
         return "late"
     seen_at = health.worker_seen_at
     # An idle system may do without a worker; one with work to do may not.
-    if health.due and (seen_at is None or now - seen_at > _WORKER_SILENT):
+    if health.due and (seen_at is None or now - seen_at > alarms.WORKER_SILENT):
         return "no-worker"
     return "ok"
 

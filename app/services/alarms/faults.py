@@ -1,4 +1,4 @@
-"""Alarms: what an operator should know at once, told once while it stands, with what to do."""
+"""Faults: what is wrong now, computed from facts, and what an operator can do about it."""
 
 import asyncio
 import shutil
@@ -9,21 +9,16 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 from uuid import UUID
 
-import httpx
-import structlog
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock, queue
 from app.models import Alarm, App, ChatMedia, MediaState, Milestone, WechatCircuit
 from app.services import callbacks
+from app.services.alarms.milestones import reach, reached_at, said
 from app.settings import Settings
-from app.wechat.http import open_http
 
-log = structlog.get_logger(__name__)
-
-EVERY_S = 60
 QUEUE_LATE = timedelta(minutes=5)
 WORKER_SILENT = timedelta(minutes=2)
 DISK_LEAST, DISK_WELL_AGAIN = 0.15, 0.17
@@ -32,7 +27,6 @@ BACKUP_OLD = timedelta(days=2)
 _CIRCUIT_OVER = timedelta(hours=2)
 _MEDIA_WITHIN = timedelta(days=4)  # WeChat keeps them for three, and a day to notice
 _MEDIA_LATE = timedelta(hours=12)
-_TEXT_BYTES = 2048
 _APPS: Mapping[App, str] = {App.service_account: "服务号", App.mini_program: "小程序"}
 _CURES: Mapping[int, str] = {
     40013: "AppID 不对：请核对设置里的 APP_ID 与公众平台是否一致。",
@@ -43,27 +37,6 @@ _CURES: Mapping[int, str] = {
     48001: "接口没有权限：请在公众平台确认账号已认证并已开通该接口。",
     40037: "模板编号不对：请运行 xunhe wechat check 核对模板设置。",
 }
-
-
-async def watch(
-    sessions: async_sessionmaker[AsyncSession], settings: Settings, *, now: datetime
-) -> None:
-    """Look, and tell what has not been told. Any process may call it as often as it likes.
-
-    One looks at a time (the others leave at once), about once a minute. All is one transaction:
-    an alarm counts as told only when the webhook has taken it, and is tried again until then.
-    """
-    async with sessions() as session, session.begin():
-        if not await session.scalar(
-            select(func.pg_try_advisory_xact_lock(func.hashtextextended("xunhe alarms", 0)))
-        ):
-            return
-        last = await session.scalar(select(Milestone.at).where(Milestone.name == "watch"))
-        if last is not None and timedelta(0) <= now - last < timedelta(seconds=EVERY_S * 0.8):
-            return
-        await reach(session, "watch", now)
-        await _settle(session, await standing(session, settings, now=now), now)
-        await _tell(session, settings, now)
 
 
 async def standing(session: AsyncSession, settings: Settings, *, now: datetime) -> dict[str, str]:
@@ -90,24 +63,6 @@ async def standing(session: AsyncSession, settings: Settings, *, now: datetime) 
     return found
 
 
-async def reach(session: AsyncSession, name: str, at: datetime) -> None:
-    """Note that something happened at `at`, if that is the latest time it did."""
-    statement = insert(Milestone).values(name=name, at=at)
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["name"], set_={"at": func.greatest(Milestone.at, at)}
-        )
-    )
-
-
-async def reached_at(session: AsyncSession, name: str) -> datetime | None:
-    """When it last happened, None if never."""
-    found: datetime | None = await session.scalar(
-        select(Milestone.at).where(Milestone.name == name)
-    )
-    return found
-
-
 async def _queue_fault(session: AsyncSession, now: datetime) -> str | None:
     health = await queue.health(session, now=now)
     if health.worker_seen_at is not None:
@@ -118,7 +73,7 @@ async def _queue_fault(session: AsyncSession, now: datetime) -> str | None:
         minutes = int((now - health.oldest_due_at).total_seconds() // 60)
         return f"后台任务积压：{health.due} 件到期未做，最早的已等 {minutes} 分钟。{cure}"
     if seen_at is not None and now - seen_at > WORKER_SILENT:
-        return f"后台程序（worker）没有动静，最后一次是 {_said(seen_at)}。{cure}"
+        return f"后台程序（worker）没有动静，最后一次是 {said(seen_at)}。{cure}"
     return None
 
 
@@ -171,7 +126,7 @@ async def _callback_faults(
         heard_at = await reached_at(session, f"callback:{app}")
         if heard_at is not None and _on_workdays(heard_at, now) > limit:
             found[f"callback:{app}"] = (
-                f"{_APPS[app]}：{_said(heard_at)} 以后没有收到微信的任何推送。\n"
+                f"{_APPS[app]}：{said(heard_at)} 以后没有收到微信的任何推送。\n"
                 "怎么办：在公众平台看「服务器配置」是否仍启用、地址和 Token 是否没变；"
                 "从外网打开本系统网址，确认域名、证书和反向代理正常。"
             )
@@ -209,7 +164,7 @@ async def _backup_fault(session: AsyncSession, now: datetime) -> str | None:
     at = await reached_at(session, "backup")
     cure = "\n怎么办：运行 xunhe backup 文件名，并检查每天的定时备份是否还在运行。"
     if at is not None:
-        return f"最近一次备份是 {_said(at)}。{cure}" if now - at > BACKUP_OLD else None
+        return f"最近一次备份是 {said(at)}。{cure}" if now - at > BACKUP_OLD else None
     installed = await reached_at(session, "installed")
     if installed is not None and now - installed > BACKUP_OLD:
         return f"系统运行以来还没有备份过。{cure}"
@@ -247,60 +202,3 @@ async def failed_media(session: AsyncSession, *, now: datetime) -> tuple[int, in
 def _first_id_at(instant: datetime) -> UUID:
     """The smallest UUIDv7 of that millisecond."""
     return UUID(int=int(instant.timestamp() * 1000) << 80)
-
-
-async def _settle(session: AsyncSession, faults: Mapping[str, str], now: datetime) -> None:
-    """New faults become alarms, those that are over are forgotten."""
-    await session.execute(delete(Alarm).where(Alarm.name.not_in(list(faults))))
-    for name, said in faults.items():
-        new = await session.scalar(
-            insert(Alarm)
-            .values(name=name, text=said, raised_at=now, told_at=None)
-            .on_conflict_do_nothing()
-            .returning(Alarm.name)
-        )
-        if new is not None:
-            log.error("alarm", alarm=name.partition("#")[0], text=said)
-
-
-async def _tell(session: AsyncSession, settings: Settings, now: datetime) -> None:
-    webhook = settings.alert_webhook
-    if webhook is None:
-        return
-    alarms = (
-        await session.scalars(
-            select(Alarm).where(Alarm.told_at.is_(None)).order_by(Alarm.raised_at, Alarm.name)
-        )
-    ).all()
-    if not alarms:
-        return
-    async with open_http(settings) as http:
-        for alarm in alarms:
-            if not await _take_to(http, webhook.get_secret_value(), _message(alarm)):
-                break  # it is the webhook, not the alarm: all the rest next time
-            alarm.told_at = now
-    await session.flush()
-
-
-def _message(alarm: Alarm) -> str:
-    whole = f"【巡河告警】{alarm.text}\n时间：{_said(alarm.raised_at)}"
-    return whole.encode()[:_TEXT_BYTES].decode(errors="ignore")
-
-
-async def _take_to(http: httpx.AsyncClient, webhook: str, content: str) -> bool:
-    """Whether the WeCom robot took it. Vendor's page: "群机器人配置说明"."""
-    body = {"msgtype": "text", "text": {"content": content}}
-    try:
-        response = await http.post(webhook, json=body)
-        errcode = response.json().get("errcode", 0) if response.is_success else -1
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError) as error:
-        # Never the error's text: it may hold the address, which is the robot's key.
-        log.warning("alarm not told", error=type(error).__name__)
-        return False
-    if errcode != 0:
-        log.warning("alarm not told", status=response.status_code, errcode=errcode)
-    return bool(errcode == 0)
-
-
-def _said(instant: datetime) -> str:
-    return f"{instant.astimezone(clock.LAKE):%Y年%m月%d日 %H:%M}"
