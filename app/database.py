@@ -1,7 +1,11 @@
 """One engine, and sessions that are one transaction each."""
 
 import re
+from collections.abc import Mapping
+from typing import Any, LiteralString
 
+from psycopg import AsyncConnection
+from psycopg.rows import namedtuple_row
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -29,9 +33,40 @@ def connect(url: str, settings: Database) -> tuple[AsyncEngine, async_sessionmak
         max_overflow=0,
         pool_timeout=settings.connect_timeout_s,
         pool_pre_ping=False,
+        hide_parameters=True,  # in messages, which end up in logs
         connect_args={
             "connect_timeout": max(2, int(settings.connect_timeout_s)),
             "prepare_threshold": 3,
         },
     )
     return engine, async_sessionmaker(engine, expire_on_commit=False)
+
+
+async def driver_connection(session: AsyncSession) -> AsyncConnection[Any]:
+    """The psycopg connection that carries the session's transaction."""
+    connection: AsyncConnection[Any] | None = (
+        await (await session.connection()).get_raw_connection()
+    ).driver_connection
+    if connection is None:
+        raise RuntimeError("the session has lost its connection")
+    return connection
+
+
+Question = tuple[LiteralString, Mapping[str, Any]]
+"""A statement with `%(name)s` placeholders, and their values."""
+
+
+async def at_once(session: AsyncSession, *questions: Question) -> list[list[Any]]:
+    """Put several statements in one round trip, in their order, in the session's transaction.
+
+    Answers each one's rows as named tuples. For the hot paths: the way to the database and back,
+    and SQLAlchemy's own work, cost more than most statements. Raises psycopg's errors.
+    """
+    await session.flush()
+    connection = await driver_connection(session)
+    async with connection.pipeline():
+        cursors = [
+            await connection.cursor(row_factory=namedtuple_row).execute(statement, values)
+            for statement, values in questions
+        ]
+    return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]

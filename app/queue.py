@@ -14,9 +14,10 @@ from typing import Any
 
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
-from psycopg import AsyncConnection
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.database import driver_connection
 
 # Opened by the worker only: everybody else defers on the connection of their session.
 app = App(connector=PsycopgConnector())
@@ -24,7 +25,7 @@ app = App(connector=PsycopgConnector())
 
 async def defer(session: AsyncSession, task: str, /, **arguments: Any) -> None:
     """Add a job that exists if, and only if, the session's transaction commits."""
-    await app.configure_task(task, connection=await _driver_connection(session)).defer_async(
+    await app.configure_task(task, connection=await driver_connection(session)).defer_async(
         **arguments
     )
 
@@ -46,22 +47,13 @@ async def defer_once(
     try:
         async with session.begin_nested():
             # Asked for inside: the session sets its savepoint when it hands out a connection.
-            connection = await _driver_connection(session)
+            connection = await driver_connection(session)
             await app.configure_task(
                 task, queueing_lock=lock, schedule_at=at, connection=connection
             ).defer_async(**arguments)
     except AlreadyEnqueued:
         return False
     return True
-
-
-async def _driver_connection(session: AsyncSession) -> AsyncConnection[Any]:
-    connection: AsyncConnection[Any] | None = (
-        await (await session.connection()).get_raw_connection()
-    ).driver_connection
-    if connection is None:
-        raise RuntimeError("the session has lost its connection")
-    return connection
 
 
 @dataclass(frozen=True)

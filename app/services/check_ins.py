@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select, text, tuple_
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
+from app.database import at_once
 from app.domain.evidence import RULES_VERSION
 from app.errors import Conflict, NotFound, UnknownCode, XunheError
 from app.keys import Keys
@@ -22,25 +23,26 @@ from app.services.new_check_in import NewCheckIn
 from app.services.outings import Outing, Step
 from app.settings import Settings
 
-_INSERT = text(
-    """
-    INSERT INTO check_ins
-    SELECT * FROM json_populate_recordset(NULL::check_ins, CAST(:rows AS json)) ORDER BY id
-    ON CONFLICT (id) DO NOTHING
-    RETURNING id
-    """
-)
+# The verdict's fact is written with its check-in, and only where that was written.
+_INSERT = """
+    WITH inserted AS (
+      INSERT INTO check_ins
+      SELECT * FROM json_populate_recordset(NULL::check_ins, %(rows)s::json) ORDER BY id
+      ON CONFLICT (id) DO NOTHING
+      RETURNING id
+    ), concluded AS (
+      INSERT INTO check_in_verdicts
+      SELECT v.* FROM json_populate_recordset(NULL::check_in_verdicts, %(verdicts)s::json) v
+      JOIN inserted i ON i.id = v.check_in_id
+    )
+    SELECT id FROM inserted
+"""
 
-_INSERT_VERDICTS = text(
-    """
-    INSERT INTO check_in_verdicts
-    SELECT * FROM json_populate_recordset(NULL::check_in_verdicts, CAST(:rows AS json))
-    """
-)
+_KNOWN = "SELECT id FROM check_ins WHERE id = ANY(%(ids)s)"
 
-_STELES_BY_CODE = text(
-    "SELECT id, code, name, lon, lat, radius_m FROM steles WHERE code = ANY(:codes)"
-)
+_STELES_BY_CODE = """
+    SELECT id, code, name, lon, lat, radius_m FROM steles WHERE code = ANY(%(codes)s)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,22 @@ async def record_many(
     """
     results: dict[int, Recorded | XunheError] = {}
     fresh: dict[UUID, int] = {}
-    there = await _existing(session, [new.id for new in news])
+    known, steles, opened = await at_once(
+        session,
+        (_KNOWN, {"ids": [new.id for new in news]}),
+        (_STELES_BY_CODE, {"codes": [new.stele_code for new in news if new.stele_code]}),
+        outings.open_patrols({new.person.id for new in news}),
+    )
+    there = await _existing(session, [row.id for row in known])
     for n, new in enumerate(news):
         if new.id in there:
             results[n] = _again(new, *there[new.id])
         else:
             fresh.setdefault(new.id, n)
-    inserted = await _insert(session, [news[n] for n in fresh.values()], settings, keys)
+    named = {row.code: row for row in steles}
+    inserted = await _insert(
+        session, [news[n] for n in fresh.values()], named, opened, settings, keys
+    )
     late = [new.id for new in news if new.id in fresh and inserted[new.id] is None]
     there = await _existing(session, late)
     for n, new in enumerate(news):
@@ -114,12 +125,16 @@ async def _existing(
 
 
 async def _insert(
-    session: AsyncSession, news: Sequence[NewCheckIn], settings: Settings, keys: Keys
+    session: AsyncSession,
+    news: Sequence[NewCheckIn],
+    named: Mapping[str, Any],
+    opened: Sequence[Any],
+    settings: Settings,
+    keys: Keys,
 ) -> Mapping[UUID, CheckIn | XunheError | None]:
     """The new check-ins by id; None where somebody else was quicker."""
     if not news:
         return {}
-    named = await _named_steles(session, news)
     results: dict[UUID, CheckIn | XunheError | None] = {}
     takeable = []
     for new in news:
@@ -136,6 +151,7 @@ async def _insert(
     joined = await outings.join_many(
         session,
         steps,
+        opened,
         open_for=timedelta(hours=settings.patrol_open_h),
         now=max((new.received_at for new in takeable), default=clock.now()),
     )
@@ -154,41 +170,32 @@ async def _insert(
     rows = await judging.rows_of(
         session, [(new, outing) for new, _, outing in ready], named, settings, keys
     )
-    inserted = set(await session.scalars(_INSERT, {"rows": _json(rows)}))
+    joined_by = [(outing.patrol_id, step) for _, step, outing in ready]
+    written, around = await at_once(
+        session,
+        (_INSERT, {"rows": _json(rows), "verdicts": _json([_fact(row) for row in rows])}),
+        outings.line(joined_by),
+    )
+    inserted = {row.id for row in written}
     for row in rows:
         results[row["id"]] = _as_check_in(row) if row["id"] in inserted else None
-    lost = [outing.patrol_id for new, _, outing in ready if new.id not in inserted]
+    lost = [patrol_id for patrol_id, step in joined_by if step.id not in inserted]
     if lost:
         await outings.take_back(session, lost)
-    await session.execute(
-        _INSERT_VERDICTS,
-        {
-            "rows": _json(
-                [
-                    {
-                        "id": uuid7(),
-                        "check_in_id": row["id"],
-                        "verdict": row["verdict"],
-                        "rules_version": RULES_VERSION,
-                        "recorded_at": row["received_at"],
-                    }
-                    for row in rows
-                    if row["id"] in inserted
-                ]
-            )
-        },
-    )
-    await outings.lengthen_many(
-        session, [(outing.patrol_id, step) for _, step, outing in ready if step.id in inserted]
-    )
+    added = [(patrol_id, step) for patrol_id, step in joined_by if step.id in inserted]
+    await outings.lengthen_many(session, added, around)
     return results
 
 
-async def _named_steles(session: AsyncSession, news: Sequence[NewCheckIn]) -> Mapping[str, Any]:
-    codes = {new.stele_code for new in news if new.stele_code is not None}
-    if not codes:
-        return {}
-    return {row.code: row for row in await session.execute(_STELES_BY_CODE, {"codes": list(codes)})}
+def _fact(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The first verdict on a check-in, as the rules have it."""
+    return {
+        "id": uuid7(),
+        "check_in_id": row["id"],
+        "verdict": row["verdict"],
+        "rules_version": RULES_VERSION,
+        "recorded_at": row["received_at"],
+    }
 
 
 def _json(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -12,17 +12,15 @@ from uuid import UUID
 import orjson
 import shapely
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.database import Question
 from app.domain import geometry
 from app.domain.evidence import Neighbour
 from app.errors import CommandFailed
 
-_AROUND = text(
-    """
+_AROUND = """
     SELECT n.n, c.at, c.lon, c.lat, c.accuracy_m
-    FROM json_to_recordset(CAST(:rows AS json))
+    FROM json_to_recordset(CAST(%(rows)s AS json))
       AS n (n int, id uuid, person_id uuid, at timestamptz)
     CROSS JOIN LATERAL (
       (SELECT at, lon, lat, accuracy_m FROM check_ins
@@ -33,13 +31,11 @@ _AROUND = text(
        WHERE person_id = n.person_id AND at > n.at AND id <> n.id AND withdrawn_at IS NULL
        ORDER BY at LIMIT 1)
     ) c
-    """
-)
+"""
 
-_ELSEWHERE = text(
-    """
+_ELSEWHERE = """
     SELECT n.n, c.lon, c.lat
-    FROM json_to_recordset(CAST(:rows AS json))
+    FROM json_to_recordset(CAST(%(rows)s AS json))
       AS n (n int, person_id uuid, patrol_id uuid, at timestamptz)
     JOIN companions k ON k.person_id = n.person_id AND k.patrol_id <> n.patrol_id
       AND k.removed_at IS NULL AND k.declined_at IS NULL
@@ -52,14 +48,12 @@ _ELSEWHERE = text(
     -- As long as nobody said that it ended, the group is known to be out near its check-ins only.
     WHERE CASE WHEN p.finished_at IS NULL OR p.closed_by_us
       THEN abs(extract(epoch FROM c.at - n.at)) <= 1800 ELSE n.at <= p.finished_at END
-    """
-)
+"""
 
 # At most fifty earlier ones are looked at: enough to see the days, and bounded whatever comes.
-_IDENTICAL = text(
-    """
+_IDENTICAL = """
     SELECT n.n, count(DISTINCT c.taken_on) AS days
-    FROM json_to_recordset(CAST(:rows AS json))
+    FROM json_to_recordset(CAST(%(rows)s AS json))
       AS n (n int, id uuid, person_id uuid, raw_lon float8, raw_lat float8, at timestamptz,
         day date)
     CROSS JOIN LATERAL (
@@ -69,15 +63,13 @@ _IDENTICAL = text(
       ORDER BY at DESC LIMIT 50
     ) c
     GROUP BY n.n
-    """
-)
+"""
 
 # Smaller and larger ids apart, so that a device's own owner's many rows are never walked through.
-_SAME_DEVICE = text(
-    """
+_SAME_DEVICE = """
     SELECT n.n
-    FROM (SELECT *, make_interval(secs => :apart) AS apart
-          FROM json_to_recordset(CAST(:rows AS json))
+    FROM (SELECT *, make_interval(secs => %(apart)s) AS apart
+          FROM json_to_recordset(CAST(%(rows)s AS json))
             AS r (n int, person_id uuid, patrol_id uuid, device text, at timestamptz)) AS n
     WHERE EXISTS (
       SELECT FROM check_ins c
@@ -88,8 +80,7 @@ _SAME_DEVICE = text(
       WHERE c.device = n.device AND c.person_id > n.person_id AND c.patrol_id <> n.patrol_id
         AND c.at BETWEEN n.at - n.apart AND n.at + n.apart
     )
-    """
-)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,23 +111,10 @@ class Surroundings:
     device_shared: bool | None = None
 
 
-async def surroundings_of(
-    session: AsyncSession, visits: Sequence[Visit], *, device_apart_s: int
-) -> list[Surroundings]:
-    """Neighbours in time, the group elsewhere, identical coordinates, a shared device.
-
-    Visits of the batch itself count as neighbours of one another when they were recorded before.
-    """
-    found = [Surroundings([]) for _ in visits]
-    rows = _rows(visits, "id", "person_id", "at")
-    for n, at, lon, lat, accuracy_m in await session.execute(_AROUND, {"rows": rows}):
-        found[n].neighbours.append(Neighbour(at, lon, lat, accuracy_m))
-    _among_themselves(visits, found)
-    rows = _rows(visits, "person_id", "patrol_id", "at")
-    for n, lon, lat in await session.execute(_ELSEWHERE, {"rows": rows}):
-        metres = geometry.distance_m(visits[n].lon, visits[n].lat, lon, lat)
-        found[n].elsewhere_m = max(metres, found[n].elsewhere_m or 0.0)
-    rows = _rows(
+def questions(visits: Sequence[Visit], *, device_apart_s: int) -> list[Question]:
+    """What to ask the database (`at_once`) about the visits; for `answered`."""
+    measured = _rows(
+        [visit for visit in visits if not visit.picked_on_map],
         visits,
         "id",
         "person_id",
@@ -144,19 +122,39 @@ async def surroundings_of(
         "raw_lat",
         "at",
         "day",
-        only=lambda v: not v.picked_on_map,
     )
-    for n, days in await session.execute(_IDENTICAL, {"rows": rows}):
+    told = [visit for visit in visits if visit.device]
+    devices = _rows(told, visits, "person_id", "patrol_id", "device", "at")
+    return [
+        (_AROUND, {"rows": _rows(visits, visits, "id", "person_id", "at")}),
+        (_ELSEWHERE, {"rows": _rows(visits, visits, "person_id", "patrol_id", "at")}),
+        (_IDENTICAL, {"rows": measured}),
+        (_SAME_DEVICE, {"rows": devices, "apart": device_apart_s}),
+    ]
+
+
+def answered(
+    visits: Sequence[Visit], answers: Sequence[Sequence[Any]], *, device_apart_s: int
+) -> list[Surroundings]:
+    """Neighbours in time, the group elsewhere, identical coordinates, a shared device.
+
+    From the answers to the visits' `questions`. Visits of the batch itself count as neighbours of
+    those that stand behind them, as if they had been recorded before.
+    """
+    around, elsewhere, identical, devices = answers
+    found = [Surroundings([]) for _ in visits]
+    for n, at, lon, lat, accuracy_m in around:
+        found[n].neighbours.append(Neighbour(at, lon, lat, accuracy_m))
+    _among_themselves(visits, found)
+    for n, lon, lat in elsewhere:
+        metres = geometry.distance_m(visits[n].lon, visits[n].lat, lon, lat)
+        found[n].elsewhere_m = max(metres, found[n].elsewhere_m or 0.0)
+    for n, days in identical:
         found[n].identical_on_days = days
-    if any(visit.device for visit in visits):
-        rows = _rows(visits, "person_id", "patrol_id", "device", "at", only=lambda v: v.device)
-        shared = {
-            row.n
-            for row in await session.execute(_SAME_DEVICE, {"rows": rows, "apart": device_apart_s})
-        }
-        for n, visit in enumerate(visits):
-            if visit.device:
-                found[n].device_shared = n in shared or _shared_among(visits, n, device_apart_s)
+    shared = {row.n for row in devices}
+    for n, visit in enumerate(visits):
+        if visit.device:
+            found[n].device_shared = n in shared or _shared_among(visits, n, device_apart_s)
     return found
 
 
@@ -188,12 +186,13 @@ def _shared_among(visits: Sequence[Visit], n: int, apart_s: int) -> bool:
     )
 
 
-def _rows(visits: Sequence[Visit], *names: str, only: Any = None) -> str:
+def _rows(some: Sequence[Visit], visits: Sequence[Visit], *names: str) -> str:
+    """Some of the visits as JSON rows; `n` is their place among all."""
+    places = {id(visit): n for n, visit in enumerate(visits)}
     return orjson.dumps(
         [
-            {"n": n, **{name: getattr(visit, name) for name in names}}
-            for n, visit in enumerate(visits)
-            if only is None or only(visit)
+            {"n": places[id(visit)], **{name: getattr(visit, name) for name in names}}
+            for visit in some
         ]
     ).decode()
 

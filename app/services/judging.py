@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
+from app.database import at_once
 from app.domain import evidence, geometry
 from app.domain.evidence import RULES_VERSION, Limits
 from app.keys import Keys
@@ -30,28 +31,29 @@ async def rows_of(
     keys: Keys,
 ) -> list[dict[str, Any]]:
     """The rows of check_ins for what was said and the outings it joined."""
-    here = await places.locate_many(session, [(new.lon, new.lat) for new, _ in ready], settings)
-    around = await facts.surroundings_of(
-        session,
-        [
-            Visit(
-                id=new.id,
-                person_id=new.person.id,
-                patrol_id=outing.patrol_id,
-                at=new.at,
-                day=clock.day_of(new.at),
-                lon=new.lon,
-                lat=new.lat,
-                raw_lon=new.raw_lon,
-                raw_lat=new.raw_lat,
-                accuracy_m=new.accuracy_m,
-                device=new.device or None,
-                picked_on_map=new.source is Source.chat,
-            )
-            for new, outing in ready
-        ],
-        device_apart_s=settings.evidence.device_shared_s,
-    )
+    points = [(new.lon, new.lat) for new, _ in ready]
+    visits = [
+        Visit(
+            id=new.id,
+            person_id=new.person.id,
+            patrol_id=outing.patrol_id,
+            at=new.at,
+            day=clock.day_of(new.at),
+            lon=new.lon,
+            lat=new.lat,
+            raw_lon=new.raw_lon,
+            raw_lat=new.raw_lat,
+            accuracy_m=new.accuracy_m,
+            device=new.device or None,
+            picked_on_map=new.source is Source.chat,
+        )
+        for new, outing in ready
+    ]
+    apart = settings.evidence.device_shared_s
+    about_places = places.questions(points, settings)
+    answers = await at_once(session, *about_places, *facts.questions(visits, device_apart_s=apart))
+    here = await places.answered(session, points, answers[: len(about_places)], settings)
+    around = facts.answered(visits, answers[len(about_places) :], device_apart_s=apart)
     scanned = [
         (named[new.stele_code].id, new.stele_token)
         for new, _ in ready

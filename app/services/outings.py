@@ -13,39 +13,36 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
+from app.database import Question, at_once
 from app.domain import geometry
 from app.models import CheckIn, Patrol, PatrolOrigin, PatrolState
 from app.models.base import uuid7
 
-_NAMED = text(
-    """
+_NAMED = """
     SELECT p.id, p.person_id, p.origin, p.closed_by_us, p.started_at, p.finished_at,
       ARRAY(SELECT c.person_id FROM companions c WHERE c.patrol_id = p.id
               AND c.removed_at IS NULL AND c.declined_at IS NULL) AS companions
-    FROM patrols p WHERE p.id = ANY(:ids) ORDER BY p.id FOR UPDATE OF p
-    """
-)
+    FROM patrols p WHERE p.id = ANY(%(ids)s) ORDER BY p.id FOR UPDATE OF p
+"""
 
-_OPEN = text(
-    """
+_OPEN = """
     SELECT person_id, id, started_at FROM patrols
-    WHERE person_id = ANY(:people) AND state = 'open' ORDER BY started_at DESC
-    """
-)
+    WHERE person_id = ANY(%(people)s) AND state = 'open' ORDER BY started_at DESC
+"""
 
-_SELF_MADE = text(
-    """
+_SELF_MADE = """
     INSERT INTO patrols AS p (id, person_id, organisation_id, kind, state, origin, started_at,
       started_on, finished_at, closed_by_us, distance_m, duration_s, points_kept, points_marked,
       received_at)
     SELECT n.id, n.person_id, n.organisation_id, 'foot', 'finished', 'self_made', n.first_at, n.day,
-      n.last_at, false, 0, extract(epoch FROM n.last_at - n.first_at), 0, 0, :now
-    FROM json_to_recordset(CAST(:rows AS json)) AS n (id uuid, person_id uuid, organisation_id uuid,
-      day date, first_at timestamptz, last_at timestamptz)
+      n.last_at, false, 0, extract(epoch FROM n.last_at - n.first_at), 0, 0, %(now)s
+    FROM json_to_recordset(CAST(%(rows)s AS json))
+      AS n (id uuid, person_id uuid, organisation_id uuid, day date, first_at timestamptz,
+        last_at timestamptz)
     ORDER BY n.person_id, n.day
     ON CONFLICT (person_id, started_on) WHERE origin = 'self_made' DO UPDATE SET
       started_at = least(p.started_at, excluded.started_at),
@@ -53,14 +50,12 @@ _SELF_MADE = text(
       duration_s = extract(epoch FROM greatest(p.finished_at, excluded.finished_at)
         - least(p.started_at, excluded.started_at))
     RETURNING p.id, p.person_id, p.started_on
-    """
-)
+"""
 
-_LINE = text(
-    """
+_LINE = """
     SELECT w.patrol_id, c.id, c.at, c.lon, c.lat
-    FROM unnest(CAST(:patrols AS uuid[]), CAST(:firsts AS timestamptz[]),
-                CAST(:lasts AS timestamptz[])) AS w (patrol_id, first_at, last_at)
+    FROM unnest(CAST(%(patrols)s AS uuid[]), CAST(%(firsts)s AS timestamptz[]),
+                CAST(%(lasts)s AS timestamptz[])) AS w (patrol_id, first_at, last_at)
     CROSS JOIN LATERAL (
       (SELECT id, at, lon, lat FROM check_ins
        WHERE patrol_id = w.patrol_id AND at < w.first_at AND withdrawn_at IS NULL
@@ -74,12 +69,10 @@ _LINE = text(
        WHERE patrol_id = w.patrol_id AND at > w.last_at AND withdrawn_at IS NULL
        ORDER BY at, id LIMIT 1)
     ) c
-    """
-)
+"""
 
 # A patrol that we closed for want of a finish went on for as long as check-ins show.
-_LENGTHEN = text(
-    """
+_LENGTHEN = """
     UPDATE patrols p SET
       distance_m = CASE WHEN p.points_kept = 0 THEN p.distance_m + n.metres ELSE p.distance_m END,
       finished_at = CASE WHEN p.closed_by_us THEN greatest(p.finished_at, n.last_at)
@@ -92,18 +85,16 @@ _LENGTHEN = text(
         WHEN p.closed_by_us THEN
           extract(epoch FROM greatest(p.finished_at, n.last_at) - p.started_at)
         ELSE p.duration_s END
-    FROM json_to_recordset(CAST(:rows AS json))
+    FROM json_to_recordset(CAST(%(rows)s AS json))
       AS n (id uuid, metres float8, last_at timestamptz)
     WHERE p.id = n.id
-    """
-)
+"""
 
-_TAKE_BACK = text(
-    """
+_TAKE_BACK = """
     WITH true_times AS (
       SELECT p.id, min(c.at) AS first_at, max(c.at) AS last_at
       FROM patrols p LEFT JOIN check_ins c ON c.patrol_id = p.id AND c.withdrawn_at IS NULL
-      WHERE p.id = ANY(:ids) AND p.origin = 'self_made'
+      WHERE p.id = ANY(%(ids)s) AND p.origin = 'self_made'
       GROUP BY p.id
     ), gone AS (
       DELETE FROM patrols p USING true_times t WHERE p.id = t.id AND t.first_at IS NULL
@@ -113,8 +104,7 @@ _TAKE_BACK = text(
     UPDATE patrols p SET started_at = t.first_at, finished_at = t.last_at,
       duration_s = extract(epoch FROM t.last_at - t.first_at)
     FROM true_times t WHERE p.id = t.id AND t.first_at IS NOT NULL
-    """
-)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,30 +128,47 @@ class Outing:
     times: tuple[datetime, datetime] | None
 
 
+def open_patrols(people: Collection[UUID]) -> Question:
+    """What to ask the database (`at_once`) for the people's open patrols; for `join_many`."""
+    return _OPEN, {"people": list(people)}
+
+
 async def join_many(
-    session: AsyncSession, steps: Sequence[Step], *, open_for: timedelta, now: datetime
+    session: AsyncSession,
+    steps: Sequence[Step],
+    opened: Sequence[Any],
+    *,
+    open_for: timedelta,
+    now: datetime,
 ) -> list[Outing | None]:
-    """The outing of each step; None where it names a patrol that is not the walker's to name."""
-    open_patrols = await _open_patrols(session, steps)
+    """The outing of each step; None where it names a patrol that is not the walker's to name.
+
+    `opened` answers `open_patrols` of the steps' people.
+    """
+    by_person: dict[UUID, list[tuple[UUID, datetime]]] = defaultdict(list)
+    for row in opened:
+        by_person[row.person_id].append((row.id, row.started_at))
     joined: list[UUID | None] = [
         step.patrol_id
         or next(
             (
                 patrol
-                for patrol, started in open_patrols[step.person_id]
+                for patrol, started in by_person[step.person_id]
                 if started <= step.at <= started + open_for
             ),
             None,
         )
         for step in steps
     ]
-    self_made = await _self_made(
-        session, [step for step, id_ in zip(steps, joined, strict=True) if id_ is None], now
+    without = [step for step, id_ in zip(steps, joined, strict=True) if id_ is None]
+    ids = sorted({id_ for id_ in joined if id_})
+    made, named_rows = await at_once(
+        session,
+        (_SELF_MADE, {"rows": _days_of(without), "now": now}),
+        (_NAMED, {"ids": ids}),
     )
-    named = {
-        row.id: row
-        for row in await session.execute(_NAMED, {"ids": sorted({id_ for id_ in joined if id_})})
-    }
+    self_made = {(row.person_id, row.started_on): row.id for row in made}
+    named = {row.id: row for row in named_rows}
     outings: list[Outing | None] = []
     for step, id_ in zip(steps, joined, strict=True):
         if id_ is None:
@@ -184,20 +191,8 @@ def _times(row: Any, open_for: timedelta) -> tuple[datetime, datetime]:
     return row.started_at, max(latest, row.finished_at or latest)
 
 
-async def _open_patrols(
-    session: AsyncSession, steps: Sequence[Step]
-) -> Mapping[UUID, list[tuple[UUID, datetime]]]:
-    found: dict[UUID, list[tuple[UUID, datetime]]] = defaultdict(list)
-    people = {step.person_id for step in steps if step.patrol_id is None}
-    if people:
-        for person_id, id_, started_at in await session.execute(_OPEN, {"people": list(people)}):
-            found[person_id].append((id_, started_at))
-    return found
-
-
-async def _self_made(
-    session: AsyncSession, steps: Sequence[Step], now: datetime
-) -> Mapping[tuple[UUID, date], UUID]:
+def _days_of(steps: Sequence[Step]) -> str:
+    """The self-made patrols that the steps need, one a person and day, as JSON rows."""
     wanted: dict[tuple[UUID, date], dict[str, Any]] = {}
     for step in steps:
         key = step.person_id, clock.day_of(step.at)
@@ -214,39 +209,42 @@ async def _self_made(
         )
         row["first_at"] = min(row["first_at"], step.at)
         row["last_at"] = max(row["last_at"], step.at)
-    if not wanted:
-        return {}
-    rows = await session.execute(
-        _SELF_MADE, {"rows": orjson.dumps(list(wanted.values())).decode(), "now": now}
-    )
-    return {(row.person_id, row.started_on): row.id for row in rows}
+    return orjson.dumps(list(wanted.values())).decode()
 
 
-async def lengthen_many(session: AsyncSession, added: Sequence[tuple[UUID, Step]]) -> None:
-    """Lead the lines of trackless patrols through their new check-ins, already inserted.
+def line(added: Sequence[tuple[UUID, Step]]) -> Question:
+    """What to ask the database (`at_once`) for the patrols' lines about new check-ins."""
+    by_patrol = _by_patrol(added)
+    return _LINE, {
+        "patrols": list(by_patrol),
+        "firsts": [min(step.at for step in steps) for steps in by_patrol.values()],
+        "lasts": [max(step.at for step in steps) for steps in by_patrol.values()],
+    }
 
-    Only the stretch between the neighbours of what is new is looked at, so that the hundredth
-    check-in of a day costs what the second did.
-    """
+
+def _by_patrol(added: Sequence[tuple[UUID, Step]]) -> Mapping[UUID, list[Step]]:
     by_patrol: dict[UUID, list[Step]] = defaultdict(list)
     for patrol_id, step in added:
         by_patrol[patrol_id].append(step)
-    if not by_patrol:
-        return
-    rows = await session.execute(
-        _LINE,
-        {
-            "patrols": list(by_patrol),
-            "firsts": [min(step.at for step in steps) for steps in by_patrol.values()],
-            "lasts": [max(step.at for step in steps) for steps in by_patrol.values()],
-        },
-    )
+    return by_patrol
+
+
+async def lengthen_many(
+    session: AsyncSession, added: Sequence[tuple[UUID, Step]], points_around: Sequence[Any]
+) -> None:
+    """Lead the lines of trackless patrols through their new check-ins.
+
+    `points_around` answers `line`, asked after they were inserted. Only the stretch between the
+    neighbours of what is new is looked at, so that the hundredth check-in of a day costs what the
+    second did.
+    """
+    by_patrol = _by_patrol(added)
     stretches: dict[UUID, list[Any]] = defaultdict(list)
-    for row in rows:
+    for row in points_around:
         stretches[row.patrol_id].append(row)
     longer = []
-    for patrol_id, points in stretches.items():
-        steps = by_patrol[patrol_id]
+    for patrol_id, steps in by_patrol.items():
+        points = stretches[patrol_id]
         points.sort(key=lambda point: (point.at, point.id))
         new = {step.id for step in steps}
         before = [point for point in points if point.id not in new]
@@ -260,12 +258,12 @@ async def lengthen_many(session: AsyncSession, added: Sequence[tuple[UUID, Step]
                 }
             )
     if longer:
-        await session.execute(_LENGTHEN, {"rows": orjson.dumps(longer).decode()})
+        await at_once(session, (_LENGTHEN, {"rows": orjson.dumps(longer).decode()}))
 
 
 async def take_back(session: AsyncSession, patrol_ids: Collection[UUID]) -> None:
     """Undo what `join_many` did to self-made patrols for check-ins that were not inserted."""
-    await session.execute(_TAKE_BACK, {"ids": list(patrol_ids)})
+    await at_once(session, (_TAKE_BACK, {"ids": list(patrol_ids)}))
 
 
 async def shorten(session: AsyncSession, patrol: Patrol) -> None:

@@ -7,57 +7,52 @@ has are tested exactly, here, with shapely.
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import shapely
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.database import Question, at_once
 from app.domain import geometry
 from app.settings import Settings
 
 _MOST_STELES = 20
 _MOST_GEOMETRIES = 4096
 
-_CELLS = text(
-    """
+_CELLS = """
     SELECT p.n, c.id, c.code, c.name, c.kind, c.parent_id, c.lineage, c.area_m2, c.geometry_digest
-    FROM unnest(CAST(:lon AS float8[]), CAST(:lat AS float8[])) WITH ORDINALITY AS p (lon, lat, n)
+    FROM unnest(CAST(%(lon)s AS float8[]), CAST(%(lat)s AS float8[]))
+      WITH ORDINALITY AS p (lon, lat, n)
     JOIN grid_cells c
       ON c.bounds @> box(point(p.lon, p.lat), point(p.lon, p.lat)) AND c.retired_on IS NULL
-    """
-)
+"""
 
-_STELES = text(
-    """
+_STELES = """
     SELECT p.n, s.id, s.code, s.name, s.short_name, s.lon, s.lat, s.radius_m,
       p.lon AS from_lon, p.lat AS from_lat
-    FROM unnest(CAST(:lon AS float8[]), CAST(:lat AS float8[]), CAST(:around AS text[]))
+    FROM unnest(CAST(%(lon)s AS float8[]), CAST(%(lat)s AS float8[]), CAST(%(around)s AS text[]))
       WITH ORDINALITY AS p (lon, lat, around, n)
     CROSS JOIN LATERAL (
       SELECT * FROM steles s
       WHERE s.bounds <@ CAST(p.around AS box) AND s.retired_on IS NULL
       ORDER BY ((s.lon - p.lon) * cos(radians(p.lat))) ^ 2 + (s.lat - p.lat) ^ 2, s.code
-      LIMIT :most
+      LIMIT %(most)s
     ) s
-    """
-)
+"""
 
-_REACHES = text(
-    """
+_REACHES = """
     SELECT p.n, r.id, r.code, r.name, r.geometry_digest, p.lon, p.lat
-    FROM unnest(CAST(:lon AS float8[]), CAST(:lat AS float8[]), CAST(:around AS text[]))
+    FROM unnest(CAST(%(lon)s AS float8[]), CAST(%(lat)s AS float8[]), CAST(%(around)s AS text[]))
       WITH ORDINALITY AS p (lon, lat, around, n)
     JOIN reaches r ON r.bounds && CAST(p.around AS box) AND r.retired_on IS NULL
-    """
-)
+"""
 
-_CELL_SHAPES = text("SELECT id, geometry FROM grid_cells WHERE id = ANY(:ids)")
-_REACH_SHAPES = text("SELECT id, geometry FROM reaches WHERE id = ANY(:ids)")
+_CELL_SHAPES: LiteralString = "SELECT id, geometry FROM grid_cells WHERE id = ANY(%(ids)s)"
+_REACH_SHAPES: LiteralString = "SELECT id, geometry FROM reaches WHERE id = ANY(%(ids)s)"
 
-_ANCESTORS = text("SELECT id, code, name FROM grid_cells WHERE id = ANY(:ids)")
+_ANCESTORS: LiteralString = "SELECT id, code, name FROM grid_cells WHERE id = ANY(%(ids)s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +116,7 @@ class Place:
 class Shapes:
     """Geometries that were needed lately, by row and digest: a changed row is another entry."""
 
-    def __init__(self, statement: TextClause, *, prepared: bool) -> None:
+    def __init__(self, statement: LiteralString, *, prepared: bool) -> None:
         self._statement = statement
         self._prepared = prepared
         self._known: OrderedDict[tuple[UUID, bytes], BaseGeometry] = OrderedDict()
@@ -132,7 +127,7 @@ class Shapes:
         """The geometries of these (id, digest) pairs."""
         digests = {key[0]: key[1] for key in wanted if key not in self._known}
         if digests:
-            rows = (await session.execute(self._statement, {"ids": list(digests)})).all()
+            (rows,) = await at_once(session, (self._statement, {"ids": list(digests)}))
             for id_, wkb in rows:
                 shape = shapely.from_wkb(bytes(wkb))
                 if self._prepared:
@@ -152,18 +147,39 @@ _cell_shapes = Shapes(_CELL_SHAPES, prepared=True)
 _reach_shapes = Shapes(_REACH_SHAPES, prepared=False)
 
 
+def questions(points: Sequence[tuple[float, float]], settings: Settings) -> list[Question]:
+    """What to ask the database (`at_once`) about WGS-84 (lon, lat) points; for `answered`."""
+    lon, lat = [point[0] for point in points], [point[1] for point in points]
+    near = [geometry.around(*point, settings.stele_within_m) for point in points]
+    beside = [geometry.around(*point, settings.reach_within_m) for point in points]
+    return [
+        (_CELLS, {"lon": lon, "lat": lat}),
+        (_STELES, {"lon": lon, "lat": lat, "around": near, "most": _MOST_STELES}),
+        (_REACHES, {"lon": lon, "lat": lat, "around": beside}),
+    ]
+
+
+async def answered(
+    session: AsyncSession,
+    points: Sequence[tuple[float, float]],
+    answers: Sequence[Sequence[Any]],
+    settings: Settings,
+) -> list[Place]:
+    """The places of the points, from the answers to their `questions`."""
+    cell_rows, stele_rows, reach_rows = answers
+    cells = await _cells(session, points, cell_rows)
+    steles = _steles(len(points), stele_rows, settings.stele_within_m)
+    reaches = await _reaches(session, len(points), reach_rows, settings.reach_within_m)
+    paths = await _paths(session, cells)
+    return [Place(*parts) for parts in zip(cells, steles, reaches, paths, strict=True)]
+
+
 async def locate_many(
     session: AsyncSession, points: Sequence[tuple[float, float]], settings: Settings
 ) -> list[Place]:
     """The places of WGS-84 (lon, lat) points, in their order."""
-    lon, lat = [point[0] for point in points], [point[1] for point in points]
-    near = [geometry.around(*point, settings.stele_within_m) for point in points]
-    beside = [geometry.around(*point, settings.reach_within_m) for point in points]
-    cells = await _cells(session, lon, lat)
-    steles = await _steles(session, lon, lat, near, settings.stele_within_m)
-    reaches = await _reaches(session, lon, lat, beside, settings.reach_within_m)
-    paths = await _paths(session, cells)
-    return [Place(*parts) for parts in zip(cells, steles, reaches, paths, strict=True)]
+    answers = await at_once(session, *questions(points, settings))
+    return await answered(session, points, answers, settings)
 
 
 async def locate(session: AsyncSession, lon: float, lat: float, settings: Settings) -> Place:
@@ -171,15 +187,16 @@ async def locate(session: AsyncSession, lon: float, lat: float, settings: Settin
     return (await locate_many(session, [(lon, lat)], settings))[0]
 
 
-async def _cells(session: AsyncSession, lon: list[float], lat: list[float]) -> list[list[CellHere]]:
-    rows = (await session.execute(_CELLS, {"lon": lon, "lat": lat})).all()
-    shapes = await _cell_shapes.of(session, {(row.id, bytes(row.geometry_digest)) for row in rows})
-    candidates: list[list[tuple[Any, bool]]] = [[] for _ in lon]
+async def _cells(
+    session: AsyncSession, points: Sequence[tuple[float, float]], rows: Sequence[Any]
+) -> list[list[CellHere]]:
+    shapes = await _cell_shapes.of(session, {(row.id, row.geometry_digest) for row in rows})
+    candidates: list[list[tuple[Any, bool]]] = [[] for _ in points]
     for row in rows:
         n = row.n - 1
-        shape = shapes.get((row.id, bytes(row.geometry_digest)))
-        if shape is not None and geometry.covers(shape, lon[n], lat[n]):
-            on_edge = not shapely.contains_xy(shape, lon[n], lat[n])
+        shape = shapes.get((row.id, row.geometry_digest))
+        if shape is not None and geometry.covers(shape, *points[n]):
+            on_edge = not shapely.contains_xy(shape, *points[n])
             candidates[n].append((row, on_edge))
     return [_one_side_of_edges(covering) for covering in candidates]
 
@@ -204,12 +221,8 @@ def _one_side_of_edges(covering: list[tuple[Any, bool]]) -> list[CellHere]:
     ]
 
 
-async def _steles(
-    session: AsyncSession, lon: list[float], lat: list[float], near: list[str], within_m: float
-) -> list[list[SteleHere]]:
-    found: list[list[SteleHere]] = [[] for _ in lon]
-    values = {"lon": lon, "lat": lat, "around": near, "most": _MOST_STELES}
-    rows = (await session.execute(_STELES, values)).all()
+def _steles(count: int, rows: Sequence[Any], within_m: float) -> list[list[SteleHere]]:
+    found: list[list[SteleHere]] = [[] for _ in range(count)]
     if rows:
         distances = geometry.distances_m(
             [row.from_lon for row in rows],
@@ -235,13 +248,12 @@ async def _steles(
 
 
 async def _reaches(
-    session: AsyncSession, lon: list[float], lat: list[float], beside: list[str], within_m: float
+    session: AsyncSession, count: int, rows: Sequence[Any], within_m: float
 ) -> list[ReachHere | None]:
-    rows = (await session.execute(_REACHES, {"lon": lon, "lat": lat, "around": beside})).all()
-    shapes = await _reach_shapes.of(session, {(row.id, bytes(row.geometry_digest)) for row in rows})
-    found: list[list[ReachHere]] = [[] for _ in lon]
+    shapes = await _reach_shapes.of(session, {(row.id, row.geometry_digest) for row in rows})
+    found: list[list[ReachHere]] = [[] for _ in range(count)]
     for row in rows:
-        shape = shapes.get((row.id, bytes(row.geometry_digest)))
+        shape = shapes.get((row.id, row.geometry_digest))
         if shape is not None:
             distance = geometry.distance_to_line_m(row.lon, row.lat, shape)
             if distance <= within_m:
@@ -255,6 +267,6 @@ async def _paths(
     names = {cell.id: (cell.code, cell.name) for here in cells for cell in here}
     missing = {id_ for here in cells if here for id_ in here[-1].lineage if id_ not in names}
     if missing:
-        rows = (await session.execute(_ANCESTORS, {"ids": list(missing)})).all()
+        (rows,) = await at_once(session, (_ANCESTORS, {"ids": list(missing)}))
         names |= {row.id: (row.code, row.name) for row in rows}
     return [[names[id_] for id_ in here[-1].lineage] if here else [] for here in cells]
