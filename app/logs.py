@@ -2,8 +2,10 @@
 
 import logging
 import sys
+import traceback
 
 import structlog
+from structlog.typing import ExcInfo
 
 _SILENCED = ("httpx", "httpcore", "aiohttp", "uvicorn.access", "PIL", "fontTools")
 
@@ -25,7 +27,7 @@ def configure(level: str = "INFO", *, console: bool = False) -> None:
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
         if console
         else [
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(_traceback),
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
     )
@@ -47,3 +49,19 @@ def configure(level: str = "INFO", *, console: bool = False) -> None:
     root.setLevel(level)
     for name in _SILENCED:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _traceback(exc_info: ExcInfo) -> str:
+    """Where it went wrong, and of each message its first line only.
+
+    Below that a database names the values of the row it refused: positions, notes, phones.
+    """
+    parts = []
+    error: BaseException | None = exc_info[1]
+    while error is not None:
+        message = str(error).partition("\n")[0]
+        name = f"{type(error).__module__}.{type(error).__qualname__}"
+        parts.append("".join(traceback.format_tb(error.__traceback__)) + f"{name}: {message}")
+        hidden = None if error.__suppress_context__ else error.__context__
+        error = error.__cause__ or hidden
+    return "\n\nafter\n\n".join(parts)
