@@ -1,6 +1,7 @@
 """The short queue in front of check-ins: those waiting at one moment share one commit."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 _MOST_TOGETHER = 64
 _MOST_WAITING = 2000
+_GATHER_S = 0.01
+_LOOK_AGAIN_S = 0.001
 
 Make = Callable[[Person], NewCheckIn]
 
@@ -60,6 +63,7 @@ class CheckInQueue:
         self._keys = keys
         self._waiting: deque[_Waiting] = deque()
         self._drain: asyncio.Task[None] | None = None
+        self._lately = 1
 
     async def record(self, token: str | None, make: Make, now: datetime) -> Recorded:
         """Record the check-in that `make` makes for the token's person.
@@ -80,6 +84,7 @@ class CheckInQueue:
 
     async def _work(self) -> None:
         while self._waiting:
+            await self._gather()
             count = min(_MOST_TOGETHER, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(count)]
             try:
@@ -93,6 +98,16 @@ class CheckInQueue:
                     waiting.answer.set_exception(answer)
                 else:
                     waiting.answer.set_result(answer)
+
+    async def _gather(self) -> None:
+        """Under load, wait a moment for those whose last answer has just left to come again.
+
+        Without it every second batch is the first of them alone, and the others wait behind it.
+        """
+        until = time.monotonic() + _GATHER_S
+        while len(self._waiting) < self._lately and time.monotonic() < until:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        self._lately = min(_MOST_TOGETHER, len(self._waiting))
 
     async def _one_by_one(
         self, batch: Sequence[_Waiting], error: Exception
