@@ -1,7 +1,7 @@
 """The short queue in front of check-ins: those waiting at one moment share one commit."""
 
 import asyncio
-import time
+import contextlib
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,6 @@ log = structlog.get_logger(__name__)
 _MOST_TOGETHER = 64
 _MOST_WAITING = 2000
 _GATHER_S = 0.01
-_LOOK_AGAIN_S = 0.001
 
 Make = Callable[[Person], NewCheckIn]
 
@@ -64,6 +63,7 @@ class CheckInQueue:
         self._waiting: deque[_Waiting] = deque()
         self._drain: asyncio.Task[None] | None = None
         self._lately = 1
+        self._enough = asyncio.Event()
 
     async def record(self, token: str | None, make: Make, now: datetime) -> Recorded:
         """Record the check-in that `make` makes for the token's person.
@@ -77,6 +77,8 @@ class CheckInQueue:
             raise Busy(retry_after=2)
         waiting = _Waiting(token, make, now, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
+        if len(self._waiting) >= self._lately:
+            self._enough.set()
         if self._drain is None or self._drain.done():
             # A task of its own: the first caller may hang up, the others' records must not suffer.
             self._drain = asyncio.create_task(self._work())
@@ -104,9 +106,11 @@ class CheckInQueue:
 
         Without it every second batch is the first of them alone, and the others wait behind it.
         """
-        until = time.monotonic() + _GATHER_S
-        while len(self._waiting) < self._lately and time.monotonic() < until:
-            await asyncio.sleep(_LOOK_AGAIN_S)
+        if len(self._waiting) < self._lately:
+            self._enough.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GATHER_S):
+                    await self._enough.wait()
         self._lately = min(_MOST_TOGETHER, len(self._waiting))
 
     async def _one_by_one(
