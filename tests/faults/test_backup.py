@@ -103,6 +103,9 @@ async def made(living: tuple[Path, Walker], tmp_path_factory: pytest.TempPathFac
     """A backup that was made while records came in."""
     data_dir, walker = living
     file = tmp_path_factory.mktemp("backup") / "xunhe.tar"
+    for name in ("documents/ab12", "verification/MP_verify_ab12.txt"):
+        (data_dir / name).parent.mkdir(exist_ok=True)
+        (data_dir / name).write_text(f"content of {name}")
     for _ in range(3):
         await walker.send()
     before = len(walker.acknowledged)
@@ -146,8 +149,8 @@ def test_what_was_acknowledged_before_the_backup_is_in_it(
     for _, sha256 in found:
         kept = restored / "media" / original_key(sha256)
         assert hashlib.sha256(kept.read_bytes()).digest() == sha256
-    secret = (data_dir / "secret_key").read_bytes()
-    assert (restored / "secret_key").read_bytes() == secret
+    for name in ("secret_key", "documents/ab12", "verification/MP_verify_ab12.txt"):
+        assert (restored / name).read_bytes() == (data_dir / name).read_bytes()
     modes = [
         stat.S_IMODE(path.stat().st_mode) for path in (made, restored / "secret_key", restored)
     ]
@@ -216,6 +219,17 @@ def test_what_is_there_is_replaced_only_when_told(
     assert (there / "secret_key").read_bytes() == (restored / "secret_key").read_bytes()
     kept = [path.read_text() for path in there.glob("secret_key.*")]
     assert kept == ["another secret of thirty characters"]
+
+
+def test_another_secret_in_the_settings_is_refused(made: Path, tmp_path: Path) -> None:
+    done = xunhe(
+        "restore", str(made), "--yes", data_dir=tmp_path / "data", XUNHE_SECRET_KEY="another" * 5
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "XUNHE_SECRET_KEY 与备份里的密钥不同，恢复后界碑二维码都会失效："
+        "请改成备份时的密钥，或去掉这个设置。"
+    )
 
 
 @pytest.mark.parametrize("part", [0.0, 0.001, 0.3, 0.9, 0.999])
