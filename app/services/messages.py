@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app import queue
@@ -41,6 +41,18 @@ async def tell(
     await session.flush()
     await queue.defer(session, "tell", message_id=str(message.id))
     return message
+
+
+async def note_told(session: AsyncSession, *, before: datetime) -> None:
+    """Let what was written before `before` count as told when it was written.
+
+    History that is entered afterwards disturbs nobody any more.
+    """
+    await session.execute(
+        update(Message)
+        .where(Message.created_at < before, Message.told_at.is_(None), Message.fault.is_(None))
+        .values(told_at=Message.created_at)
+    )
 
 
 async def deliver(

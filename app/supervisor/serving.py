@@ -32,23 +32,30 @@ def serve(host: str, port: int, *, workers: int, with_worker: bool, demo: bool) 
         if demo:
             simulator = stack.enter_context(_bound("127.0.0.1", 0))
             environment |= demonstration.environment(address, _address_of(simulator))
-            printed.append(f"{_address_of(simulator)}/simulator/")
+            printed.append(f"{address}/simulator/")
             others.append(_child("simulator", environment, simulator))
         if with_worker or demo:
             others.append(Child("worker", "app.worker", environment=environment))
-        asyncio.run(_Serving(listener, web, others, printed).run())
+        year = Child("demo", "app.demo.seeding", environment=environment) if demo else None
+        asyncio.run(_Serving(listener, web, others, printed, year).run())
 
 
 class _Serving:
     """One run of `serve`, from the first child to the last."""
 
     def __init__(
-        self, listener: socket.socket, web: list[Child], others: list[Child], printed: list[str]
+        self,
+        listener: socket.socket,
+        web: list[Child],
+        others: list[Child],
+        printed: list[str],
+        year: Child | None = None,
     ) -> None:
         self._listener = listener
         self._web = web
         self._children = [*web, *others]
         self._printed = printed
+        self._year = year  # the demo's, once written it is done
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -60,15 +67,19 @@ class _Serving:
             # The first child loads its code while we load ours and the database starts; the
             # others would only take the processor from it.
             await self._web[0].spawn()
-            database = await asyncio.to_thread(_enter_database)
+            database, url = await asyncio.to_thread(_enter_database)
             try:
+                if self._year is not None:
+                    self._printed += await asyncio.to_thread(_prepare_demo, url, self._printed[0])
                 await self._begin()
+                writing = asyncio.create_task(self._write_year())
                 await self._stopping.wait()
+                writing.cancel()
             finally:
                 await self._end()
                 await asyncio.to_thread(database.close)
         finally:
-            for child in self._children:
+            for child in self._everybody():
                 child.hurry()
                 await child.stop()
 
@@ -84,28 +95,59 @@ class _Serving:
             return
         await up  # raises if it did not come up
         first.keep()
-        sys.stdout.write("".join(f"{line}\n" for line in self._printed))
-        sys.stdout.flush()
+        _print(*self._printed)
         for child in others:
             await child.spawn()
             child.go()
             child.keep()
 
+    async def _write_year(self) -> None:
+        """Let the demo's history be written while everybody may look on; say when it is there."""
+        if self._year is None or self._stopping.is_set():
+            return
+        await self._year.spawn()
+        self._year.go()
+        try:
+            await self._year.ready()
+        except CommandFailed:
+            _print("示例记录没有写完，原因见上面的日志；再次启动时会接着写。")
+        else:
+            _print("示例记录已备好。")
+
+    def _everybody(self) -> list[Child]:
+        return self._children if self._year is None else [self._year, *self._children]
+
     async def _end(self) -> None:
         """The web first, so that what it has accepted is finished; then the others."""
         self._listener.close()
         await asyncio.gather(*(child.stop() for child in self._web))
-        await asyncio.gather(*(child.stop() for child in self._children))
+        await asyncio.gather(*(child.stop() for child in self._everybody()))
 
     def _asked_to_stop(self) -> None:
         if self._stopping.is_set():  # asked twice
-            for child in self._children:
+            for child in self._everybody():
                 child.hurry()
         self._stopping.set()
 
 
-def _enter_database() -> contextlib.ExitStack:
-    """Read the settings and open the database; who closes the stack lets go of it."""
+def _print(*lines: str) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def _prepare_demo(url: str, web: str) -> list[str]:
+    """Import the demo's dataset; the words that tell a visitor where to click."""
+    from app.demo import welcome  # noqa: PLC0415 - as below, and for the demo alone
+    from app.settings import get_settings  # noqa: PLC0415
+
+    return asyncio.run(welcome.prepare(get_settings(), url, web))
+
+
+def _enter_database() -> tuple[contextlib.ExitStack, str]:
+    """Read the settings and open the database, whose address is given as well.
+
+    Who closes the stack lets go of it.
+    """
     # Imported now and not above, because the children are already on their way meanwhile: it is
     # a third of the time until the first answer.
     from app import logs  # noqa: PLC0415
@@ -122,8 +164,7 @@ def _enter_database() -> contextlib.ExitStack:
 
         area_of_interest(settings.area_of_interest)
     stack = contextlib.ExitStack()
-    stack.enter_context(opened(settings))
-    return stack
+    return stack, stack.enter_context(opened(settings))
 
 
 def _child(kind: str, environment: dict[str, str], listener: socket.socket) -> Child:

@@ -1,18 +1,20 @@
 """The demo's simulated WeChat, a child of its own: all web and worker processes share its state."""
 
-import csv
+import asyncio
 import socket
 import sys
-from pathlib import Path
+from collections.abc import Mapping
 
 from app import logs, parent
+from app.database import connect
+from app.demo import dataset, duties, people, welcome
+from app.keys import open_keys
+from app.opening import opened
 from app.settings import Settings, WeChatApp, get_settings
 from app.supervisor.web import serve
 from app.wechat.simulator.app import create_app
 from app.wechat.simulator.config import AccountConfig, PersonConfig, PlatformConfig
 from app.wechat.simulator.platform import Platform
-
-DATASET = Path(__file__).parents[2] / "demo" / "yangzonghai"
 
 
 def main() -> None:
@@ -20,23 +22,34 @@ def main() -> None:
     parent.wait_for_go()
     settings = get_settings()
     logs.configure(settings.log_level)
-    platform = Platform(config(settings))
+    with opened(settings) as url:
+        platform = Platform(config(settings, asyncio.run(_stele_urls(settings, url))))
     serve(lambda: create_app(platform), socket.socket(fileno=int(sys.argv[1])))
 
 
-def config(settings: Settings) -> PlatformConfig:
+async def _stele_urls(settings: Settings, url: str) -> Mapping[str, str]:
+    engine, sessions = connect(url, settings.database)
+    try:
+        async with sessions.begin() as session:
+            return await welcome.stele_urls(session, open_keys(settings), settings.public_url)
+    finally:
+        await engine.dispose()
+
+
+def config(settings: Settings, stele_urls: Mapping[str, str]) -> PlatformConfig:
     """A platform on which both of our apps are registered and the demo's people have telephones."""
     return PlatformConfig(
         service_account=_account(settings.service_account, settings, "service-account", "示例巡河"),
         mini_program=_account(settings.mini_program, settings, "mini-program", "示例巡河小程序"),
-        people=tuple(people()),
+        people=tuple(_people()),
         base_url=settings.wechat_api_url,
         backend_url=settings.public_url,
         map_layers={
-            name: str(DATASET / f"{name}.geojson")
+            name: str(dataset.FOLDER / f"{name}.geojson")
             for name in ("waterbodies", "reaches", "grid_cells", "steles")
         },
-        stele_url=f"{settings.public_url}/s/{{code}}",
+        stele_scene="s_{code}",
+        stele_urls=stele_urls,
     )
 
 
@@ -51,14 +64,19 @@ def _account(app: WeChatApp, settings: Settings, door: str, name: str) -> Accoun
     )
 
 
-def people() -> list[PersonConfig]:
-    """Everybody of the demo dataset who has a telephone; nobody follows yet."""
-    with (DATASET / "people.csv").open(encoding="utf-8-sig", newline="") as file:
-        return [
-            PersonConfig(key=row["code"], name=row["name"], phone=row["phone"])
-            for row in csv.DictReader(file)
-            if row["phone"]
-        ]
+def _people() -> list[PersonConfig]:
+    """Everybody of the demo dataset who has a telephone; whoever is bound follows."""
+    follow = set(people.following(duties.walkers()))
+    return [
+        PersonConfig(
+            key=row["code"],
+            name=row["name"],
+            phone=row["phone"],
+            follows=row["code"] in follow,
+        )
+        for row in dataset.rows("people")
+        if row["phone"]
+    ]
 
 
 if __name__ == "__main__":

@@ -25,8 +25,16 @@ class _Server(uvicorn.Server):
 def main() -> None:
     """Be the supervisor's child: `python -m app.supervisor.web DESCRIPTOR`."""
     parent.wait_for_go()
-    logs.configure(get_settings().log_level)
-    serve(create_app, socket.socket(fileno=int(sys.argv[1])))
+    settings = get_settings()
+    logs.configure(settings.log_level)
+    serve(_demo if settings.demo else create_app, socket.socket(fileno=int(sys.argv[1])))
+
+
+def _demo() -> ASGIApp:
+    """The application with the simulated WeChat's pages beside it."""
+    from app.demo.proxy import WithSimulator  # noqa: PLC0415 - nobody else needs it
+
+    return WithSimulator(create_app(), get_settings().wechat_api_url)
 
 
 def serve(factory: Callable[[], ASGIApp], listener: socket.socket) -> None:

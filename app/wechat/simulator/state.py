@@ -31,6 +31,16 @@ def stable_id(*parts: str) -> str:
     return urlsafe_b64encode(hashlib.sha256("\n".join(parts).encode()).digest()).decode()[:27]
 
 
+def openid_of(app_id: str, key: str) -> str:
+    """The openid that the person has with the account, in every run."""
+    return "o" + stable_id("openid", app_id, key)
+
+
+def unionid_of(key: str) -> str:
+    """The person's unionid, in every run."""
+    return "u" + stable_id("unionid", key)
+
+
 class World:
     """The platform's memory. `clock` gives seconds since the epoch and may be replaced."""
 
@@ -65,14 +75,12 @@ class World:
 
     def _user(self, person: PersonConfig) -> User:
         contacts = {
-            app_id: Contact(openid="o" + stable_id("openid", app_id, person.key))
-            for app_id in self.accounts
+            app_id: Contact(openid=openid_of(app_id, person.key)) for app_id in self.accounts
         }
         contact = contacts[self.config.service_account.app_id]
         contact.follows = person.follows
         contact.followed_at = self.clock() if person.follows else 0.0
-        unionid = "u" + stable_id("unionid", person.key)
-        user = User(person.key, person.name, person.phone, unionid, contacts)
+        user = User(person.key, person.name, person.phone, unionid_of(person.key), contacts)
         self.openids |= {(app_id, one.openid): user for app_id, one in contacts.items()}
         return user
 
