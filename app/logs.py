@@ -7,7 +7,16 @@ import traceback
 import structlog
 from structlog.typing import ExcInfo
 
-_SILENCED = ("httpx", "httpcore", "aiohttp", "uvicorn.access", "PIL", "fontTools")
+_SILENCED = (
+    "PIL",
+    "aiohttp",
+    "alembic",
+    "fontTools",
+    "httpcore",
+    "httpx",
+    "procrastinate",
+    "uvicorn.access",
+)
 
 
 def configure(level: str = "INFO", *, console: bool = False) -> None:
@@ -20,7 +29,7 @@ def configure(level: str = "INFO", *, console: bool = False) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=False),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
     renderer: list[structlog.types.Processor] = (
