@@ -182,7 +182,7 @@ class RateLimits(BaseSettings):
 
     per_person: int = Field(1200, ge=0)
     per_key: int = Field(1200, ge=0)
-    per_address: int = Field(600, ge=0)
+    per_address: int = Field(1200, ge=0)
 
 
 class Evidence(BaseSettings):
