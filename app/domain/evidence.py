@@ -269,10 +269,14 @@ def judge_photos(
     limits: Limits,
 ) -> list[Finding]:
     """The findings about the photos of a check-in, which may arrive long after it."""
+
     # Companions of one patrol send one another their pictures.
-    same = [use for photo in photos for use in photo.same if use.patrol_id != patrol_id]
+    def counts(use: PhotoUse) -> bool:
+        return use.person_id == person_id or use.patrol_id != patrol_id
+
+    same = [use for photo in photos for use in photo.same if counts(use)]
     hashed = [photo.near for photo in photos if photo.near is not None]
-    near = [use for uses in hashed for use in uses if use.patrol_id != patrol_id]
+    near = [use for uses in hashed for use in uses if counts(use)]
     # The same person at the same place takes much the same picture every week: only noted.
     doubtful = [
         use

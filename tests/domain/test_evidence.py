@@ -204,6 +204,7 @@ def use(person_id: UUID = LI, patrol_id: UUID = OTHER_PATROL, lat: float = 24.9)
         ("photo_reused", PhotoFact("image/jpeg", None, same=use()), False),
         ("photo_reused", PhotoFact("image/jpeg", None, same=use(ZHOU)), False),
         ("photo_reused", PhotoFact("image/jpeg", None, same=use(ZHOU, PATROL)), True),
+        ("photo_reused", PhotoFact("image/jpeg", None, same=use(LI, PATROL)), False),
         ("photo_near_same", PhotoFact("image/jpeg", None, near=None), None),
         ("photo_near_same", PhotoFact("image/jpeg", None, near=()), True),
         # The same person at the same place: only noted.
@@ -212,6 +213,7 @@ def use(person_id: UUID = LI, patrol_id: UUID = OTHER_PATROL, lat: float = 24.9)
         ("photo_near_same", PhotoFact("image/jpeg", None, near=use(lat=24.9046)), False),
         ("photo_near_same", PhotoFact("image/jpeg", None, near=use(ZHOU)), False),
         ("photo_near_same", PhotoFact("image/jpeg", None, near=use(ZHOU, PATROL)), True),
+        ("photo_near_same", PhotoFact("image/jpeg", None, near=use(LI, PATROL, 24.91)), False),
     ],
 )
 def test_each_check_of_photos(check: str, fact: PhotoFact, passed: bool | None) -> None:
