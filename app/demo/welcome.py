@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
 from app.database import connect
-from app.demo.dataset import FOLDER
+from app.demo.dataset import FOLDER, rows
+from app.errors import CommandFailed
 from app.keys import Keys, open_keys
-from app.models import ApiKey, Stele, StelePrint
+from app.models import ApiKey, Organisation, Stele, StelePrint
 from app.services import api_keys, dataset, printing, stele_codes
 from app.settings import Settings
 
@@ -27,13 +28,15 @@ async def prepare(settings: Settings, url: str, web: str) -> list[str]:
     """Import the dataset, have keys and codes ready; the lines to print below the addresses.
 
     `url` is the database's, `web` the web's own address. Doing it again changes nothing, except
-    that new invitation codes are made: only their digests are kept.
+    that new invitation codes are made: only their digests are kept. Raises `CommandFailed` where
+    others' data is: the made-up year must not get among real records.
     """
     engine, sessions = connect(url, settings.database)
     keys = open_keys(settings)
     now = clock.now()
     try:
         async with sessions.begin() as session:
+            await _refuse_others(session)
             await dataset.import_folder(
                 session, FOLDER, documents_dir=settings.data_dir / "documents", now=now
             )
@@ -56,6 +59,18 @@ async def stele_urls(session: AsyncSession, keys: Keys, web: str) -> Mapping[str
     steles = (await session.scalars(select(Stele).where(Stele.retired_on.is_(None)))).all()
     tokens = await stele_codes.tokens(session, keys, steles, now=clock.now())
     return {stele.code: f"{web}/s/{stele.code}?t={tokens[stele.id]}" for stele in steles}
+
+
+async def _refuse_others(session: AsyncSession) -> None:
+    ours = [row["code"] for row in rows("organisations")]
+    others = await session.scalar(
+        select(Organisation.id).where(Organisation.code.not_in(ours)).limit(1)
+    )
+    begun = await session.scalar(select(ApiKey.id).where(ApiKey.name == KEY_NAME).limit(1))
+    if others is not None and begun is None:
+        raise CommandFailed(
+            "这里已有别的单位的数据，演示会混进去。请用 XUNHE_DATA_DIR 给演示另一个文件夹。"
+        )
 
 
 async def _call_in(session: AsyncSession) -> None:

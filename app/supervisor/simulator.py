@@ -65,8 +65,12 @@ def _account(app: WeChatApp, settings: Settings, door: str, name: str) -> Accoun
 
 
 def _people() -> list[PersonConfig]:
-    """Everybody of the demo dataset who has a telephone; whoever is bound follows."""
+    """Everybody of the demo dataset who has a telephone; whoever is bound follows.
+
+    The guests, whom a visitor is to try, come first.
+    """
     follow = set(people.following(duties.walkers()))
+    rows = sorted(dataset.rows("people"), key=lambda row: row["code"] not in people.GUESTS)
     return [
         PersonConfig(
             key=row["code"],
@@ -74,7 +78,7 @@ def _people() -> list[PersonConfig]:
             phone=row["phone"],
             follows=row["code"] in follow,
         )
-        for row in dataset.rows("people")
+        for row in rows
         if row["phone"]
     ]
 

@@ -83,7 +83,7 @@ function receive (body) {
   }
   for (const item of body.items) {
     if (item.at - state.lastAt > 300) {
-      const time = new Date(item.at * 1000).toLocaleTimeString('zh-CN', { hour: '2-digit', minute: '2-digit' })
+      const time = new Date(item.at * 1000).toLocaleTimeString('zh-CN', { hour: '2-digit', minute: '2-digit', timeZone: 'Asia/Shanghai' })
       $('chat').append(make('li', { className: 'middle' }, time))
     }
     state.lastAt = item.at
@@ -349,7 +349,7 @@ async function start () {
   $('account').textContent = setup.account.name
   $('mini-name').textContent = `小程序：${setup.mini_program.name}`
   $('journey-part').hidden = !setup.journey
-  $('person').replaceChildren(...setup.people.map(one => make('option', { value: one.key }, one.name)))
+  $('person').replaceChildren(...setup.people.map(one => make('option', { value: one.key }, `${one.name}（${one.key}）`)))
   $('stele').replaceChildren(...setup.steles.map(one => make('option', { value: one.code }, `${one.name}（${one.code}）`)))
   $('scan-scene').disabled = !setup.steles.some(one => one.scene)
   $('scan-url').disabled = !setup.steles.some(one => one.url)
