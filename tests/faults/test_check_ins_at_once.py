@@ -17,7 +17,7 @@ import httpx
 import psycopg
 import pytest
 from pyproj import Geod
-from sqlalchemy import Connection, event, select, text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
@@ -263,19 +263,15 @@ async def _somebody_waits(connection: AsyncConnection) -> None:
 async def test_a_broken_connection_is_answered_503_and_the_next_try_counts(
     engine: AsyncEngine, apps: tuple[httpx.AsyncClient, ...], li: Phone, session: AsyncSession
 ) -> None:
-    id_, address = uuid4(), engine.url.render_as_string(False).replace("+psycopg", "")
-    cut_off = list[int]()
-
-    def cut(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if "INSERT INTO check_ins" in statement and not cut_off:
-            driver = connection.connection.driver_connection
-            assert driver is not None
-            cut_off.append(driver.info.backend_pid)
-            with psycopg.connect(address) as other:
-                other.execute("SELECT pg_terminate_backend(%s, 5000)", cut_off)
-
-    event.listen(engine.sync_engine, "before_cursor_execute", cut)
-    first = await put(apps[0], li, id_, a_check_in())
+    id_ = uuid4()
+    async with engine.connect() as other, other.begin():
+        await other.execute(text("LOCK TABLE check_ins IN ACCESS EXCLUSIVE MODE"))
+        call = asyncio.create_task(put(apps[0], li, id_, a_check_in()))
+        await _somebody_waits(other)
+        await other.execute(
+            text("SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE NOT granted")
+        )
+    first = await call
     second = await put(apps[0], li, id_, a_check_in())
 
     assert (first.status_code, first.json()["code"], second.status_code) == (
