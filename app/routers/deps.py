@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
@@ -108,9 +108,19 @@ def _is_trusted(address: str, settings: Settings) -> bool:
 
 async def limit_address(request: Request, now: Now, settings: AppSettings) -> None:
     """Count the request against its address: for doors that open without a token."""
-    await request.state.limiter.take(
-        f"address:{address_of(request, settings)}", settings.rate_limit.per_address, now
-    )
+    household = _household(address_of(request, settings))
+    await request.state.limiter.take(f"address:{household}", settings.rate_limit.per_address, now)
+
+
+def _household(address: str) -> str:
+    """The address, or the /64 of it: whoever has one IPv6 address has 2^64 of them."""
+    try:
+        host = ip_address(address)
+    except ValueError:
+        return address
+    if host.version == 4:
+        return address
+    return str(host.ipv4_mapped or ip_network((host, 64), strict=False))
 
 
 async def get_caller(

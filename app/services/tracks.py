@@ -12,11 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain import datum as datums
 from app.domain import geometry, track
 from app.domain.datum import Datum
-from app.errors import NotFound, TooLate
+from app.errors import NotFound, TooLarge, TooLate
 from app.models import CheckIn, NoticeKind, Patrol, PatrolState, Person, TrackPoint
 from app.services import consents
 
 LATE_WITHIN = timedelta(days=7)
+# Twelve hours at one a second are fewer; every call walks through all of them.
+_MOST_POINTS = 50_000
 
 _INSERT = text(
     """
@@ -27,6 +29,7 @@ _INSERT = text(
       lat float8, accuracy_m float8, datum text, raw_lon float8, raw_lat float8)
     ORDER BY p.seq
     ON CONFLICT (patrol_id, seq) DO NOTHING
+    RETURNING seq
     """
 )
 
@@ -69,7 +72,8 @@ async def append(
 ) -> Appended:
     """Store new points (a repeated `seq` is ignored) and walk the line anew.
 
-    Raises `NotFound`, `ConsentNeeded` for tracks, `TooLate` seven days after the finish.
+    Raises `NotFound`, `ConsentNeeded` for tracks, `TooLate` seven days after the finish, `TooLarge`
+    beyond 50,000 points.
     """
     patrol = await session.get(Patrol, patrol_id, with_for_update=True, populate_existing=True)
     if patrol is None or patrol.person_id != person.id:
@@ -78,10 +82,12 @@ async def append(
     if patrol.finished_at is not None and now - patrol.finished_at > LATE_WITHIN:
         raise TooLate("巡河结束已超过7天，轨迹不能再补传。")
     if points:
-        await session.execute(
+        new = await session.scalars(
             _INSERT,
             {"patrol_id": patrol_id, "now": now, "points": _as_json(points)},
         )
+        if patrol.points_kept + patrol.points_marked + len(new.all()) > _MOST_POINTS:
+            raise TooLarge("一次巡河最多保存5万个轨迹点。")
         await measure(session, patrol)
     received, last_seq = (
         await session.execute(

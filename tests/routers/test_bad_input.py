@@ -18,6 +18,7 @@ from app.services import facts
 from app.services.check_in_queue import CheckInQueue
 from app.state import State
 from tests.conftest import Client, Member
+from tests.faults.processes import xunhe
 
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 POSITION = {"lon": 103.01, "lat": 24.9, "accuracy_m": 10, "datum": "wgs84"}
@@ -426,6 +427,19 @@ def test_an_area_that_is_none_is_named_at_start(tmp_path: Path, content: bytes |
 
     assert str(refusal.value) == (
         f"XUNHE_AREA_OF_INTEREST：{file} 读不出面（Polygon 或 MultiPolygon）"
+    )
+
+
+def test_serve_says_so_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "area.geojson"
+    file.write_text("{")
+
+    done = xunhe("serve", "--port=0", data_dir=tmp_path / "data", XUNHE_AREA_OF_INTEREST=str(file))
+
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        f"XUNHE_AREA_OF_INTEREST：{file} 读不出面（Polygon 或 MultiPolygon）\n",
     )
 
 

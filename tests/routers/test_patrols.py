@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,9 +13,11 @@ from pyproj import Geod
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import jobs
 from app.domain import datum as datums
 from app.models import Message, Patrol, PatrolOrigin, TrackPoint
-from app.services import patrols
+from app.services import patrols, tracks
+from app.state import State
 from tests.conftest import Client, Member
 from tests.factories import a_consent, a_person, a_token
 from tests.queries import counted
@@ -297,6 +300,21 @@ async def test_is_closed_after_twelve_hours_with_what_it_has(
     ]
 
 
+async def test_the_worker_closes_them(li: Member, state: State) -> None:
+    with time_machine.travel(NOW, tick=False):
+        url = await start(li.client)
+    context: Any = SimpleNamespace(additional_context={"state": state})
+
+    with time_machine.travel(instant("20:00"), tick=False):
+        await jobs.close_patrols.func(context, 0)
+        before = (await shown(li.client, url))["state"]
+    with time_machine.travel(instant("20:01"), tick=False):
+        await jobs.close_patrols.func(context, 0)
+        after = (await shown(li.client, url))["state"]
+
+    assert (before, after) == ("open", "finished")
+
+
 async def test_a_finish_that_never_came_costs_nothing(li: Member, session: AsyncSession) -> None:
     """The phone started the patrol, lost the signal for two days, and then tells the rest."""
     with time_machine.travel(NOW, tick=False):
@@ -513,6 +531,20 @@ async def test_a_thousand_points_a_call(li: Member) -> None:
         422,
         [{"pointer": "/points", "detail": "太多，最多 1000 项"}],
     )
+
+
+@time_machine.travel(NOW, tick=False)
+async def test_a_track_has_an_end(li: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracks, "_MOST_POINTS", 3)
+    url = await start(li.client)
+    points = [a_point(n, f"08:0{n}") for n in range(4)]
+    await append(li.client, url, *points[:3])
+
+    over = await li.client.post(f"{url}/track", json={"points": points})
+
+    assert (over.status_code, over.json()["code"]) == (413, "too-large")
+    assert await append(li.client, url, *points[:3]) == {"received": 3, "last_seq": 2}
+    assert (await shown(li.client, url))["points"] == {"kept": 3, "marked": 0}
 
 
 # -- companions ------------------------------------------------------------------------------

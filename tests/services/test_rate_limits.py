@@ -176,6 +176,12 @@ async def test_a_key_has_its_own_limit(program: AsyncClient) -> None:
             [{"x-forwarded-for": f"203.0.113.{n}, 10.1.2.3"} for n in range(3)],
             ["203.0.113.0", "203.0.113.1", "203.0.113.2"],
         ),
+        (
+            [{"x-forwarded-for": f"2001:db8:0:7::{n}"} for n in range(3)],
+            ["2001:db8:0:7::/64"] * 3,
+        ),
+        ([{"x-forwarded-for": "::ffff:203.0.113.1"}] * 3, ["203.0.113.1"] * 3),
+        ([{"x-forwarded-for": "unknown"}] * 3, ["unknown"] * 3),
         ([{}] * 3, ["127.0.0.1"] * 3),
     ],
 )
