@@ -21,6 +21,7 @@ from app.database import Question, at_once
 from app.domain import geometry
 from app.models import CheckIn, Patrol, PatrolOrigin, PatrolState
 from app.models.base import uuid7
+from app.services import tracks
 
 _NAMED = """
     SELECT p.id, p.person_id, p.origin, p.closed_by_us, p.started_at, p.finished_at,
@@ -39,7 +40,7 @@ _SELF_MADE = """
       started_on, finished_at, closed_by_us, distance_m, duration_s, points_kept, points_marked,
       received_at)
     SELECT n.id, n.person_id, n.organisation_id, 'foot', 'finished', 'self_made', n.first_at, n.day,
-      n.last_at, false, 0, extract(epoch FROM n.last_at - n.first_at), 0, 0, %(now)s
+      n.last_at, false, 0, floor(extract(epoch FROM n.last_at - n.first_at)), 0, 0, %(now)s
     FROM json_to_recordset(CAST(%(rows)s AS json))
       AS n (id uuid, person_id uuid, organisation_id uuid, day date, first_at timestamptz,
         last_at timestamptz)
@@ -47,8 +48,8 @@ _SELF_MADE = """
     ON CONFLICT (person_id, started_on) WHERE origin = 'self_made' DO UPDATE SET
       started_at = least(p.started_at, excluded.started_at),
       finished_at = greatest(p.finished_at, excluded.finished_at),
-      duration_s = extract(epoch FROM greatest(p.finished_at, excluded.finished_at)
-        - least(p.started_at, excluded.started_at))
+      duration_s = floor(extract(epoch FROM greatest(p.finished_at, excluded.finished_at)
+        - least(p.started_at, excluded.started_at)))
     RETURNING p.id, p.person_id, p.started_on
 """
 
@@ -80,10 +81,12 @@ _LENGTHEN = """
       duration_s = CASE
         WHEN p.origin <> 'phone' OR p.state = 'open' THEN p.duration_s
         WHEN p.points_kept = 0 THEN
-          (SELECT extract(epoch FROM max(c.at) - min(c.at)) FROM check_ins c
+          (SELECT least(floor(extract(epoch FROM max(c.at) - min(c.at))), 2147483647)
+           FROM check_ins c
            WHERE c.patrol_id = p.id AND c.withdrawn_at IS NULL)
         WHEN p.closed_by_us THEN
-          extract(epoch FROM greatest(p.finished_at, n.last_at) - p.started_at)
+          least(floor(extract(epoch FROM greatest(p.finished_at, n.last_at) - p.started_at)),
+            2147483647)
         ELSE p.duration_s END
     FROM json_to_recordset(CAST(%(rows)s AS json))
       AS n (id uuid, metres float8, last_at timestamptz)
@@ -102,7 +105,7 @@ _TAKE_BACK = """
         AND NOT EXISTS (SELECT FROM companions k WHERE k.patrol_id = p.id)
     )
     UPDATE patrols p SET started_at = t.first_at, finished_at = t.last_at,
-      duration_s = extract(epoch FROM t.last_at - t.first_at)
+      duration_s = floor(extract(epoch FROM t.last_at - t.first_at))
     FROM true_times t WHERE p.id = t.id AND t.first_at IS NOT NULL
 """
 
@@ -281,7 +284,7 @@ async def shorten(session: AsyncSession, patrol: Patrol) -> None:
         patrol.distance_m = _length(rows)
         if patrol.state is PatrolState.finished and patrol.finished_at is not None:
             first, last = (rows[0].at, rows[-1].at) if rows else (patrol.started_at,) * 2
-            patrol.duration_s = int((last - first).total_seconds())
+            patrol.duration_s = tracks.seconds_between(first, last)
     await session.flush()
 
 

@@ -34,9 +34,9 @@ _CLOSE = text(
     )
     UPDATE patrols p SET state = 'finished', closed_by_us = true,
       finished_at = greatest(s.started_at, s.point_at, s.last_at),
-      duration_s = CASE WHEN s.point_at IS NULL
-        THEN coalesce(extract(epoch FROM s.last_at - s.first_at), 0)
-        ELSE extract(epoch FROM greatest(s.started_at, s.point_at, s.last_at) - s.started_at) END
+      duration_s = least(2147483647, floor(extract(epoch FROM CASE WHEN s.point_at IS NULL
+        THEN coalesce(s.last_at - s.first_at, interval '0')
+        ELSE greatest(s.started_at, s.point_at, s.last_at) - s.started_at END)))
     FROM seen s WHERE p.id = s.id
     RETURNING p.id
     """

@@ -180,6 +180,11 @@ async def duration_s(session: AsyncSession, patrol: Patrol) -> int:
             )
         ).one()
         if first is not None:
-            return int((last - first).total_seconds())
+            return seconds_between(first, last)
     end = patrol.finished_at or patrol.started_at
-    return int((end - patrol.started_at).total_seconds())
+    return seconds_between(patrol.started_at, end)
+
+
+def seconds_between(first: datetime, last: datetime) -> int:
+    """Whole seconds, as many as the column holds: a phone's clock may be decades off."""
+    return min(int((last - first).total_seconds()), 2**31 - 1)

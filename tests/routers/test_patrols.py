@@ -377,6 +377,30 @@ async def test_how_long_it_took(li: Member) -> None:
     assert (await shown(li.client, tracked))["duration_s"] == 7200
 
 
+async def test_a_phone_whose_clock_is_decades_off(li: Member, session: AsyncSession) -> None:
+    """Nothing breaks; whole seconds, as many as there is room for, by whatever way."""
+    with time_machine.travel(NOW, tick=False):
+        urls = []
+        for _ in range(4):
+            urls.append(f"/api/v1/patrols/{uuid4()}")
+            body = {"started_at": "2000-01-01T00:00:00Z"}
+            assert (await li.client.put(urls[-1], json=body)).status_code == 201
+        finished = {"finished_at": "2100-01-01T00:00:00Z", "findings": "none"}
+        for url in (urls[0], urls[1]):
+            assert (await li.client.post(f"{url}/finish", json=finished)).status_code == 200
+        for url in urls[1:3]:
+            for at in ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z"):
+                await check_in(li.client, at, patrol_id=url.rsplit("/", 1)[1])
+        for at in ("2100-01-01T00:00:00.2Z", "2100-01-01T00:00:02.1Z"):
+            own = await check_in(li.client, at)
+    assert await close(session, NOW) == 2
+
+    answers = [(await shown(li.client, url))["duration_s"] for url in urls]
+    assert answers == [2**31 - 1] * 3 + [0]
+    patrol = await shown(li.client, f"/api/v1/patrols/{own['patrol_id']}")
+    assert patrol["duration_s"] == 1
+
+
 # -- tracks ----------------------------------------------------------------------------------
 
 
