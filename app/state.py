@@ -11,7 +11,7 @@ from app.database import connect
 from app.keys import Keys, open_keys
 from app.models import App
 from app.services import conversations, facts
-from app.services.callbacks import Answer
+from app.services.callback_queue import CallbackQueue
 from app.services.check_in_queue import CheckInQueue
 from app.services.rate_limits import RateLimiter
 from app.settings import Settings
@@ -32,7 +32,7 @@ class State(TypedDict):
     recorder: CheckInQueue
     wechat: WeChat
     doors: Mapping[App, Door]
-    answer: Answer
+    callbacks: CallbackQueue
 
 
 @asynccontextmanager
@@ -63,7 +63,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
                 store=open_store(settings.media, settings.s3),
                 wechat=open_wechat(http, settings, wechat_sessions),
                 doors=doors,
-                answer=conversations.answering(settings, keys),
+                callbacks=CallbackQueue(sessions, conversations.answering(settings, keys)),
             )
     finally:
         await wechat_engine.dispose()

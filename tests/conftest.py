@@ -22,6 +22,7 @@ from app.keys import Keys
 from app.main import create_app
 from app.models import GridCell, Organisation, OrganisationKind, Person, Reach, Role, Stele
 from app.services import conversations
+from app.services.callback_queue import CallbackQueue
 from app.services.check_in_queue import CheckInQueue
 from app.services.rate_limits import RateLimiter
 from app.settings import MiniProgram, ServiceAccount, Settings
@@ -154,7 +155,7 @@ def state(settings: Settings, sessions: async_sessionmaker[AsyncSession], wechat
         store=open_store(settings.media, settings.s3),
         wechat=wechat,
         doors={},
-        answer=conversations.answering(settings, keys),
+        callbacks=CallbackQueue(sessions, conversations.answering(settings, keys)),
     )
 
 

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.errors import Forbidden, TooLarge
 from app.models import App
 from app.routers.deps import Now
-from app.services import callbacks
 from app.wechat import callback
 from app.wechat.doors import Door
 
@@ -58,6 +57,6 @@ async def receive(request: Request, door: AtDoor, body: Body, now: Now) -> Respo
     except callback.Unreadable as error:
         log.warning("callback not understood", app=door.app, what=str(error))
         return Response(callback.SUCCESS, media_type="text/plain")
-    reply = await callbacks.receive(request.state.sessions, incoming, request.state.answer, now=now)
+    reply = await request.state.callbacks.receive(incoming)
     content, media_type = callback.write(door, incoming, reply, now=now)
     return Response(content, media_type=media_type)

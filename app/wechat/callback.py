@@ -55,6 +55,7 @@ class Incoming:
     to_user: str
     sealed: bool
     nonce: Nonce
+    received_at: datetime
 
 
 class _Query(BaseModel):
@@ -113,6 +114,7 @@ def read(door: Door, query: Sequence[tuple[str, str]], body: bytes, *, now: date
         to_user=to_user,
         sealed=sealed,
         nonce=Nonce(asked.timestamp, asked.nonce, digest),
+        received_at=now,
     )
 
 

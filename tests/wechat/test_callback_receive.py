@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 from app.errors import DatabaseUnavailable, Forbidden, Unexpected
 from app.models import Alarm, App, CallbackNonce, CallbackReceipt, Milestone
 from app.routers import problems, wechat
-from app.services import callbacks
+from app.services import callback_queue, callbacks
+from app.services.callback_queue import CallbackQueue
 from app.wechat import callback
 from app.wechat.callback import Incoming
 from app.wechat.simulator.crypto import sign
@@ -55,17 +56,19 @@ class Chat:
         self.may_go_on.set()
         self.silent = False
 
-    async def __call__(
-        self, session: AsyncSession, app: App, incoming: Incoming, *, now: datetime
-    ) -> str | None:
+    async def __call__(self, session: AsyncSession, pushes: Sequence[Incoming]) -> list[str | None]:
+        return [await self._one(session, push) for push in pushes]
+
+    async def _one(self, session: AsyncSession, push: Incoming) -> str | None:
         self.calls += 1
-        session.add(Alarm(name=f"{app} {self.calls}", text="effect", raised_at=now))
+        text = f"{push.app} {self.calls}"
+        session.add(Alarm(name=text, text="effect", raised_at=push.received_at))
         await session.flush()
         self.entered.set()
         await self.may_go_on.wait()
         if self.failures:
             self.failures -= 1
-            raise KeyError(incoming.message.openid)
+            raise KeyError(push.message.openid)
         return None if self.silent else f"第{self.calls}次"
 
 
@@ -83,11 +86,16 @@ def read(push: tuple[Pairs, bytes]) -> Incoming:
     return callback.read(SAFE, *push, now=NOW)
 
 
+async def receive(sessions: Sessions, push: Incoming, chat: Chat) -> str | None:
+    """As a process that has nothing else to do."""
+    return await CallbackQueue(sessions, chat).receive(push)
+
+
 async def test_a_retry_has_no_effect_and_the_same_reply(
     real_sessions: Sessions, chat: Chat
 ) -> None:
     push = message()
-    replies = [await callbacks.receive(real_sessions, read(push), chat, now=NOW) for _ in range(3)]
+    replies = [await receive(real_sessions, read(push), chat) for _ in range(3)]
     assert (replies, chat.calls, await effects(real_sessions)) == (["第1次"] * 3, 1, 1)
 
 
@@ -96,7 +104,7 @@ async def test_a_retry_under_a_new_signature_is_known_too(
 ) -> None:
     for nonce in ("n1", "n2"):
         push = message_with(nonce)
-        assert await callbacks.receive(real_sessions, read(push), chat, now=NOW) == "第1次"
+        assert await receive(real_sessions, read(push), chat) == "第1次"
     assert chat.calls == 1
 
 
@@ -107,7 +115,7 @@ def message_with(nonce: str) -> tuple[Pairs, bytes]:
 async def test_events_are_known_again_as_well(real_sessions: Sessions, chat: Chat) -> None:
     for nonce, key in (("n1", "help"), ("n2", "help"), ("n3", "progress")):
         push = safe(document(event("CLICK", EventKey=key)), nonce=nonce)
-        await callbacks.receive(real_sessions, read(push), chat, now=NOW)
+        await receive(real_sessions, read(push), chat)
     assert chat.calls == 2
 
 
@@ -115,7 +123,7 @@ async def test_no_reply_is_remembered_as_none(real_sessions: Sessions, chat: Cha
     chat.silent = True
     push = message()
     for _ in range(2):
-        assert await callbacks.receive(real_sessions, read(push), chat, now=NOW) is None
+        assert await receive(real_sessions, read(push), chat) is None
     assert chat.calls == 1
 
 
@@ -123,24 +131,22 @@ async def test_the_doors_are_kept_apart(real_sessions: Sessions, chat: Chat) -> 
     push = message()
     for door in (SAFE, MINI):
         incoming = callback.read(door, *push, now=NOW)
-        await callbacks.receive(real_sessions, incoming, chat, now=NOW)
+        await receive(real_sessions, incoming, chat)
     assert chat.calls == 2
 
 
 async def test_a_replayed_nonce_is_refused(real_sessions: Sessions, chat: Chat) -> None:
     query, body = plain(document(fields()))
     first = callback.read(PLAIN, query, body, now=NOW)
-    await callbacks.receive(real_sessions, first, chat, now=NOW)
+    await receive(real_sessions, first, chat)
     _, forged = plain(document(fields(Content="取消", MsgId=2)))
     with pytest.raises(Forbidden):
-        await callbacks.receive(
-            real_sessions, callback.read(PLAIN, query, forged, now=NOW), chat, now=NOW
-        )
+        await receive(real_sessions, callback.read(PLAIN, query, forged, now=NOW), chat)
     # Safe mode: the same nonce and time, another signature.
-    await callbacks.receive(real_sessions, read(message_with("n9")), chat, now=NOW)
+    await receive(real_sessions, read(message_with("n9")), chat)
     other = safe(document(fields(MsgId=3)), nonce="n9")
     with pytest.raises(Forbidden):
-        await callbacks.receive(real_sessions, read(other), chat, now=NOW)
+        await receive(real_sessions, read(other), chat)
     assert chat.calls == 1
     assert await effects(real_sessions) == 1
 
@@ -150,10 +156,10 @@ async def test_a_retry_that_overtakes_waits_and_hears_the_same(
 ) -> None:
     chat.may_go_on.clear()
     push = message()
-    first = asyncio.create_task(callbacks.receive(real_sessions, read(push), chat, now=NOW))
+    first = asyncio.create_task(receive(real_sessions, read(push), chat))
     await chat.entered.wait()
     others = [
-        asyncio.create_task(callbacks.receive(real_sessions, read(each), chat, now=NOW))
+        asyncio.create_task(receive(real_sessions, read(each), chat))
         for each in (push, message_with("n2"))
     ]
     await until_waiting(real_sessions, 2)
@@ -182,9 +188,7 @@ async def until_waiting(sessions: Sessions, count: int) -> None:
 
 async def test_fifty_at_once_have_one_effect(real_sessions: Sessions, chat: Chat) -> None:
     push = message()
-    replies = await asyncio.gather(
-        *(callbacks.receive(real_sessions, read(push), chat, now=NOW) for _ in range(50))
-    )
+    replies = await asyncio.gather(*(receive(real_sessions, read(push), chat) for _ in range(50)))
     assert (set(replies), chat.calls, await effects(real_sessions)) == ({"第1次"}, 1, 1)
 
 
@@ -197,10 +201,10 @@ async def test_a_fault_is_rolled_back_and_the_next_try_succeeds(
     chat.failures = 1
     push = message()
     with pytest.raises(Unexpected):
-        await callbacks.receive(real_sessions, read(push), chat, now=NOW)
+        await receive(real_sessions, read(push), chat)
     assert await effects(real_sessions) == 0
     for _ in range(2):
-        assert await callbacks.receive(real_sessions, read(push), chat, now=NOW) == "第2次"
+        assert await receive(real_sessions, read(push), chat) == "第2次"
     assert (chat.calls, await effects(real_sessions)) == (2, 1)
 
 
@@ -211,14 +215,14 @@ async def test_a_poison_message_is_given_up_after_the_last_try(
     push = message()
     for _ in range(2):
         with pytest.raises(Unexpected):
-            await callbacks.receive(real_sessions, read(push), chat, now=NOW)
+            await receive(real_sessions, read(push), chat)
     for _ in range(2):
-        assert await callbacks.receive(real_sessions, read(push), chat, now=NOW) is None
+        assert await receive(real_sessions, read(push), chat) is None
     assert await effects(real_sessions) == 0
     # Others are not hurt by it.
     chat.failures = 0
     well = safe(document(fields(MsgId=2)), nonce="n2")
-    assert await callbacks.receive(real_sessions, read(well), chat, now=NOW) == "第5次"
+    assert await receive(real_sessions, read(well), chat) == "第5次"
 
 
 async def test_a_fault_is_logged_without_what_was_written(
@@ -230,7 +234,7 @@ async def test_a_fault_is_logged_without_what_was_written(
     chat.failures = 1
     push = safe(document(fields(Content="我家在示例村3号")))
     with pytest.raises(Unexpected):
-        await callbacks.receive(real_sessions, read(push), chat, now=NOW)
+        await receive(real_sessions, read(push), chat)
     said = caplog.text + "".join(capsys.readouterr())
     assert "callback failed" in said
     assert "示例村3号" not in said
@@ -242,31 +246,33 @@ async def test_a_fault_is_logged_without_what_was_written(
 async def test_an_answer_that_takes_too_long_is_left_behind(
     real_sessions: Sessions, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(callbacks, "ALIVE_WITHIN_S", 0.05)
-    monkeypatch.setattr(callbacks, "ANSWER_WITHIN_S", callbacks.PROBE_WITHIN_S + 0.1)
+    monkeypatch.setattr(callback_queue, "ALIVE_WITHIN_S", 0.05)
+    monkeypatch.setattr(callback_queue, "ANSWER_WITHIN_S", callback_queue.PROBE_WITHIN_S + 0.1)
     chat.may_go_on.clear()
+    queue = CallbackQueue(real_sessions, chat)
     with pytest.raises(DatabaseUnavailable):
-        await callbacks.receive(real_sessions, read(message()), chat, now=NOW)
+        await queue.receive(read(message()))
     chat.may_go_on.set()
-    await asyncio.gather(*callbacks._abandoned, return_exceptions=True)
+    await asyncio.gather(*queue._at_work, return_exceptions=True)
     assert await effects(real_sessions) == 0
-    assert await callbacks.receive(real_sessions, read(message()), chat, now=NOW) == "第2次"
+    assert await receive(real_sessions, read(message()), chat) == "第2次"
 
 
 async def test_an_answer_that_takes_its_time_is_waited_for_while_the_database_lives(
     real_sessions: Sessions, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(callbacks, "ALIVE_WITHIN_S", 0.01)
+    monkeypatch.setattr(callback_queue, "ALIVE_WITHIN_S", 0.01)
     chat.may_go_on.clear()
     probed = asyncio.Event()
-    pulse = callbacks._pulse
+    queue = CallbackQueue(real_sessions, chat)
+    pulse = queue._pulse
 
-    async def told(sessions: Sessions) -> None:
-        await pulse(sessions)
+    async def told() -> None:
+        await pulse()
         probed.set()
 
-    monkeypatch.setattr(callbacks, "_pulse", told)
-    waiting = asyncio.create_task(callbacks.receive(real_sessions, read(message()), chat, now=NOW))
+    monkeypatch.setattr(queue, "_pulse", told)
+    waiting = asyncio.create_task(queue.receive(read(message())))
     await probed.wait()
     chat.may_go_on.set()
     assert await waiting == "第1次"
@@ -295,20 +301,21 @@ def mute() -> Iterator[int]:
 
 async def test_a_database_that_is_down_is_told_at_once(nowhere: Sessions, chat: Chat) -> None:
     with pytest.raises(DatabaseUnavailable):
-        await callbacks.receive(nowhere, read(message()), chat, now=NOW)
+        await receive(nowhere, read(message()), chat)
     assert chat.calls == 0
 
 
 async def test_a_database_that_hangs_is_not_waited_for(
     mute: int, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(callbacks, "ALIVE_WITHIN_S", 0.05)
-    monkeypatch.setattr(callbacks, "PROBE_WITHIN_S", 0.05)
+    monkeypatch.setattr(callback_queue, "ALIVE_WITHIN_S", 0.05)
+    monkeypatch.setattr(callback_queue, "PROBE_WITHIN_S", 0.05)
     engine = create_async_engine(f"postgresql+psycopg://x@127.0.0.1:{mute}/x")
+    queue = CallbackQueue(async_sessionmaker(engine), chat)
     with pytest.raises(DatabaseUnavailable):
-        await callbacks.receive(async_sessionmaker(engine), read(message()), chat, now=NOW)
+        await queue.receive(read(message()))
     assert chat.calls == 0
-    await asyncio.gather(*callbacks._abandoned, return_exceptions=True)
+    await asyncio.gather(*queue._at_work, return_exceptions=True)
     await engine.dispose()
 
 
@@ -327,7 +334,7 @@ async def test_a_connection_that_died_in_its_sleep_is_replaced(
         pid = connection.driver_connection.info.backend_pid
     with psycopg.connect(database_url, autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
-    assert await callbacks.receive(sessions, read(message()), chat, now=NOW) == "第1次"
+    assert await receive(sessions, read(message()), chat) == "第1次"
     await engine.dispose()
 
 
@@ -335,7 +342,7 @@ async def test_a_connection_that_died_in_its_sleep_is_replaced(
 
 
 async def test_what_nobody_will_ask_about_is_forgotten(real_sessions: Sessions, chat: Chat) -> None:
-    await callbacks.receive(real_sessions, read(message()), chat, now=NOW)
+    await receive(real_sessions, read(message()), chat)
 
     async def left(after: timedelta) -> tuple[int, int]:
         async with real_sessions() as session, session.begin():
@@ -350,7 +357,7 @@ async def test_what_nobody_will_ask_about_is_forgotten(real_sessions: Sessions, 
 
 
 async def test_when_wechat_was_last_heard(real_sessions: Sessions, chat: Chat) -> None:
-    await callbacks.receive(real_sessions, read(message()), chat, now=NOW)
+    await receive(real_sessions, read(message()), chat)
     async with real_sessions() as session:
         assert await callbacks.last_heard_at(session, App.service_account) == NOW
         assert await callbacks.last_heard_at(session, App.mini_program) is None
@@ -361,21 +368,26 @@ async def test_when_wechat_was_last_heard(real_sessions: Sessions, chat: Chat) -
 
 
 @pytest.fixture
+def state(sessions: Sessions, chat: Chat) -> dict[str, Any]:
+    """What the router finds: both doors in safe mode."""
+    return {
+        "doors": {App.service_account: SAFE, App.mini_program: MINI},
+        "callbacks": CallbackQueue(sessions, chat),
+    }
+
+
+@pytest.fixture
 async def door(
-    sessions: Sessions, chat: Chat, monkeypatch: pytest.MonkeyPatch
+    state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Both doors in safe mode, at the instant `NOW`."""
+    """Both doors, at the instant `NOW`."""
     monkeypatch.setattr("app.clock.now", lambda: NOW)
     app = FastAPI()
     problems.install(app)
     app.include_router(wechat.router)
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"] = {
-            "sessions": sessions,
-            "doors": {App.service_account: SAFE, App.mini_program: MINI},
-            "answer": chat,
-        }
+        scope["state"] = dict(state)
         await app(scope, receive, send)
 
     async with httpx.AsyncClient(
@@ -482,25 +494,22 @@ async def test_a_fault_of_ours_is_500_twice_and_then_success(
 
 
 async def test_a_database_that_is_down_is_503(
-    door: httpx.AsyncClient, nowhere: Sessions, monkeypatch: pytest.MonkeyPatch
+    door: httpx.AsyncClient, state: dict[str, Any], nowhere: Sessions, chat: Chat
 ) -> None:
-    real = callbacks.receive
-    monkeypatch.setattr(
-        callbacks, "receive", lambda _sessions, *rest, **more: real(nowhere, *rest, **more)
-    )
+    state["callbacks"] = CallbackQueue(nowhere, chat)
     query, body = message()
     answer = await door.post("/service-account", content=body, **url_of(query))
     assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
     assert answer.headers["retry-after"] == "5"
 
 
-async def test_a_door_that_is_not_configured_is_shut(sessions: Sessions, chat: Chat) -> None:
+async def test_a_door_that_is_not_configured_is_shut(state: dict[str, Any]) -> None:
     app = FastAPI()
     problems.install(app)
     app.include_router(wechat.router)
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"] = {"sessions": sessions, "doors": {}, "answer": chat}
+        scope["state"] = state | {"doors": {}}
         await app(scope, receive, send)
 
     transport = httpx.ASGITransport(with_state)

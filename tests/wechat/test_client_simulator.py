@@ -2,9 +2,8 @@
 
 import hashlib
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 import httpx
 import pytest
@@ -17,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from app.models import App
 from app.routers import problems
 from app.routers import wechat as wechat_router
+from app.services.callback_queue import CallbackQueue
 from app.settings import CallbackMode
 from app.wechat import menu
 from app.wechat.callback import Incoming
@@ -80,13 +80,10 @@ class Heard:
     def __init__(self) -> None:
         self.messages: list[tuple[App, str]] = []
 
-    async def __call__(
-        self, session: AsyncSession, app: App, incoming: Incoming, *, now: datetime
-    ) -> str | None:
-        del session, now
-        kind = type(incoming.message).__name__
-        self.messages.append((app, kind))
-        return getattr(incoming.message, "content", None)
+    async def __call__(self, session: AsyncSession, pushes: Sequence[Incoming]) -> list[str | None]:
+        del session
+        self.messages += [(push.app, type(push.message).__name__) for push in pushes]
+        return [getattr(push.message, "content", None) for push in pushes]
 
 
 @pytest.fixture
@@ -115,8 +112,10 @@ async def platform(
         for app, account in ((App.service_account, SERVICE), (App.mini_program, MINI))
     }
 
+    callbacks = CallbackQueue(real_sessions, heard)
+
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"] = {"sessions": real_sessions, "doors": doors, "answer": heard}
+        scope["state"] = {"doors": doors, "callbacks": callbacks}
         await ours(scope, receive, send)
 
     config = replace(

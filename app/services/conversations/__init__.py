@@ -1,11 +1,11 @@
 """Conversations: what we answer to whatever is sent to the service account."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.domain import replies
@@ -46,51 +46,112 @@ _ACTED = (pushed.Subscribe, pushed.Scan, pushed.Click, pushed.ScanWait)
 
 
 def answering(settings: Settings, keys: Keys) -> Answer:
-    """`answer` for this process: what `services.callbacks.receive` wants."""
-    return partial(answer, settings, keys)
+    """`answer_many` for this process: what the `CallbackQueue` wants."""
+    return partial(answer_many, settings, keys)
 
 
-async def answer(
-    settings: Settings,
-    keys: Keys,
-    session: AsyncSession,
-    app: App,
-    incoming: Incoming,
-    *,
-    now: datetime,
-) -> str | None:
-    """The reply to a push, at most 100 characters; None for none.
+async def answer_many(
+    settings: Settings, keys: Keys, session: AsyncSession, pushes: Sequence[Incoming]
+) -> list[str | None]:
+    """The replies to pushes, each at most 100 characters, in their order; None for none.
 
+    Senders are locked, in one order for all; a sender's messages are answered one after the other.
     Everything that waits for somebody else (WeChat's media, news for others) is left to jobs.
     Where the phone is (LOCATION), what a picker was used for, and what became of messages we sent
     is not kept: such events are only acknowledged.
     """
-    message = incoming.message
-    if isinstance(message, _LEAVING):
-        await _forget(session, app, message.openid, now)
-        return None
-    if app is not App.service_account or not isinstance(message, _SENT + _ACTED):
-        return None
-    user = await wechat_users.met(session, app, message.openid, now=now)
+    said: dict[int, str | None] = {}
+    waiting = [n for n, push in enumerate(pushes) if _concerns_us(push)]
+    users = await wechat_users.locked(session, {_sender(pushes[n]) for n in waiting})
+    while waiting:
+        # One message of each sender, then the next ones: it may be another chat by then.
+        turn_of: dict[Sender, int] = {}
+        for n in waiting:
+            turn_of.setdefault(_sender(pushes[n]), n)
+        now = [(n, pushes[n]) for n in turn_of.values()]
+        said |= await _answer_round(settings, keys, session, now, users)
+        waiting = [n for n in waiting if n not in said]
+    return [said.get(n) for n in range(len(pushes))]
+
+
+Sender = tuple[App, str]
+
+
+def _sender(push: Incoming) -> Sender:
+    return push.app, push.message.openid
+
+
+def _concerns_us(push: Incoming) -> bool:
+    if isinstance(push.message, _LEAVING):
+        return True
+    return push.app is App.service_account and isinstance(push.message, _SENT + _ACTED)
+
+
+async def _answer_round(
+    settings: Settings,
+    keys: Keys,
+    session: AsyncSession,
+    pushes: Sequence[tuple[int, Incoming]],
+    users: dict[Sender, WechatUser],
+) -> dict[int, str | None]:
+    """The replies, by number, to at most one push of each sender; `users` are those we have met."""
+    said: dict[int, str | None] = {}
+    spoken: list[tuple[int, Incoming]] = []
+    for n, push in pushes:
+        if isinstance(push.message, _LEAVING):
+            await _forget(session, users.pop(_sender(push), None), push.received_at)
+            said[n] = None
+        else:
+            spoken.append((n, push))
+    if not spoken:
+        return said
+    for _, push in sorted(spoken, key=lambda each: _sender(each[1])):
+        await _meet(session, push, users)
+    standings = await turns.standings_of(
+        session,
+        [users[_sender(push)] for _, push in spoken],
+        max(push.received_at for _, push in spoken),
+    )
+    arrived: list[tuple[int, Turn, pushed.Location]] = []
+    others: list[tuple[int, Turn]] = []
+    for n, push in spoken:
+        user = users[_sender(push)]
+        standing = standings[user.id]
+        turn = Turn(
+            session=session,
+            settings=settings,
+            keys=keys,
+            user=user,
+            person=standing.person,
+            consent=standing.consent,
+            conversation=standing.conversation,
+            message=push.message,
+            now=push.received_at,
+        )
+        if isinstance(push.message, pushed.Location):
+            arrived.append((n, turn, push.message))
+        else:
+            others.append((n, turn))
+    recorded = await locations.take([(turn, message) for _, turn, message in arrived])
+    said |= zip([n for n, _, _ in arrived], recorded, strict=True)
+    for n, turn in others:
+        said[n] = await _reply(turn, turn.message)
+    await session.flush()
+    return said
+
+
+async def _meet(session: AsyncSession, push: Incoming, users: dict[Sender, WechatUser]) -> None:
+    """Note that the sender is there, and wrote; those never met before come to know us."""
+    now, sender = push.received_at, _sender(push)
+    user = users.get(sender)
+    if user is None:
+        users[sender] = user = await wechat_users.met(session, *sender, now=now)
+    else:
+        await wechat_users.ask_unionid(session, user, now=now)
     user.subscribed = True
     last = user.last_message_at
-    if isinstance(message, _SENT) and (last is None or now - last > _NOTICED_WITHIN):
+    if isinstance(push.message, _SENT) and (last is None or now - last > _NOTICED_WITHIN):
         user.last_message_at = now
-    standing = await turns.standing_of(session, user, now)
-    turn = Turn(
-        session=session,
-        settings=settings,
-        keys=keys,
-        user=user,
-        person=standing.person,
-        consent=standing.consent,
-        conversation=standing.conversation,
-        message=message,
-        now=now,
-    )
-    reply = await _reply(turn, message)
-    await session.flush()
-    return reply
 
 
 async def release_held(
@@ -125,8 +186,6 @@ async def sweep(
 
 async def _reply(turn: Turn, message: Message) -> str | None:
     match message:
-        case pushed.Location():
-            return await locations.take(turn, message)
         case pushed.Image():
             return await photos.take(turn, message)
         case pushed.Voice() | pushed.Video():
@@ -153,13 +212,8 @@ async def _welcome(turn: Turn, scene: str | None) -> str:
     return replies.WELCOME if turn.person is not None else replies.UNBOUND
 
 
-async def _forget(session: AsyncSession, app: App, openid: str, now: datetime) -> None:
+async def _forget(session: AsyncSession, user: WechatUser | None, now: datetime) -> None:
     """Erase the identity, as the platform's rules ask; the person's records stay."""
-    user = await session.scalar(
-        select(WechatUser)
-        .where(WechatUser.app == app, WechatUser.openid == openid)
-        .with_for_update(key_share=True)
-    )
     if user is not None:
         await bindings.forget(session, user, now=now)
         await chat_media.forget(session, user)

@@ -1,6 +1,8 @@
 """Scans: a stele's code names the stele for half an hour, a slip's code asks who one is."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import select
 
@@ -35,26 +37,43 @@ async def take_scanned(turn: Turn, scanned: str) -> str:
     return await take_scene(turn, scanned.strip()) or replies.NOT_A_STELE
 
 
-async def named_for(turn: Turn, message: Location) -> list[str | None] | None:
+async def scanned(turns: Sequence[Turn]) -> Mapping[UUID | None, Stele]:
+    """The steles that were scanned shortly before these turns, for `named_for`."""
+    ids = {turn.conversation.stele_id for turn in turns if _is_recent(turn)}
+    if not ids:
+        return {}
+    rows = await turns[0].session.scalars(select(Stele).where(Stele.id.in_(ids)))
+    return {stele.id: stele for stele in rows}
+
+
+def named_for(
+    turn: Turn, message: Location, steles: Mapping[UUID | None, Stele]
+) -> list[str | None] | None:
     """Code and token of the stele that this location names, if one was scanned lately.
 
     The first location after the scan names it in any case; later ones only while still at it, for
     who walks on within the half hour is not to be told that they are far from the stele.
     """
     conversation = turn.conversation
-    if conversation.stele_id is None or conversation.stele_named_at is None:
+    named_at = conversation.stele_named_at
+    if named_at is None or not _is_recent(turn):
         return None
-    age = message.sent_at - conversation.stele_named_at
-    if not -_OVERTAKEN <= age <= NAMED_FOR:
-        return None
-    stele = await turn.session.get_one(Stele, conversation.stele_id)
+    stele = steles[conversation.stele_id]
     last = conversation.check_in_sent_at
-    if last is not None and last >= conversation.stele_named_at:
+    if last is not None and last >= named_at:
         here = to_wgs84(message.lon, message.lat, Datum.gcj02)
         allowance = turn.settings.evidence.assumed_chat_accuracy_m
         if geometry.distance_m(*here, stele.lon, stele.lat) > stele.radius_m + allowance:
             return None
     return [stele.code, conversation.stele_token]
+
+
+def _is_recent(turn: Turn) -> bool:
+    """Whether a stele was scanned shortly before the turn's message was sent."""
+    conversation = turn.conversation
+    if conversation.stele_id is None or conversation.stele_named_at is None:
+        return False
+    return -_OVERTAKEN <= turn.message.sent_at - conversation.stele_named_at <= NAMED_FOR
 
 
 async def _name_stele(turn: Turn, code: str, token: str | None) -> str:

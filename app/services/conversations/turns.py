@@ -1,11 +1,12 @@
 """Turns: one message of somebody's, and all that is needed to answer it."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import ScalarSelect, select
+from sqlalchemy import ColumnElement, ScalarSelect, and_, case, null, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
@@ -60,55 +61,62 @@ class Standing:
 
 
 async def standing_of(session: AsyncSession, user: WechatUser, now: datetime) -> Standing:
-    """Person (only if on the roster today), consent and conversation of a user who is locked.
+    """The standing of one user, who is locked."""
+    return (await standings_of(session, [user], now))[user.id]
 
-    The conversation is made on the first meeting.
+
+async def standings_of(
+    session: AsyncSession, users: Collection[WechatUser], now: datetime
+) -> Mapping[UUID, Standing]:
+    """Person (only if on the roster today), consent and conversation of users who are locked.
+
+    By their ids. A conversation is made on the first meeting.
     """
-    row = (
-        await session.execute(
-            select(Person, Conversation, *_latest_consent(user))
-            .select_from(WechatUser)
-            .outerjoin(Person, Person.id == WechatUser.person_id)
-            .outerjoin(Conversation, Conversation.wechat_user_id == WechatUser.id)
-            .where(WechatUser.id == user.id)
-            .execution_options(populate_existing=True)
-        )
-    ).one()
-    person: Person | None = row[0]
-    conversation: Conversation | None = row[1]
-    if conversation is None:
-        conversation = Conversation(wechat_user_id=user.id, note_taken=False)
-        session.add(conversation)
+    rows = await session.execute(
+        select(WechatUser.id, Person, Conversation, _CONSENT)
+        .outerjoin(Person, Person.id == WechatUser.person_id)
+        .outerjoin(Conversation, Conversation.wechat_user_id == WechatUser.id)
+        .where(WechatUser.id.in_([user.id for user in users]))
+        .execution_options(populate_existing=True)
+    )
+    today = clock.day_of(now)
+    standings = {}
+    new = []
+    for id_, person, conversation, consent in rows:
+        # Outer joins: either may be None, whatever the types say.
+        known: Conversation | None = conversation
+        if known is None:
+            new.append(known := Conversation(wechat_user_id=id_, note_taken=False))
+        someone: Person | None = person
+        if someone is not None and not someone.is_on_roster(today):
+            someone = None
+        standings[id_] = Standing(someone, consent, known)
+    if new:
+        session.add_all(new)
         await session.flush()
-    if person is not None and not person.is_on_roster(clock.day_of(now)):
-        person = None
-    return Standing(person, _meaning(*row[2:]), conversation)
+    return standings
 
 
 async def consent_of(session: AsyncSession, user: WechatUser) -> bool | None:
     """Whether positions may be used; None when the notice in force was never answered."""
-    return _meaning(*(await session.execute(select(*_latest_consent(user)))).one())
+    return await session.scalar(select(_CONSENT).where(WechatUser.id == user.id))
 
 
-def _latest_consent(user: WechatUser) -> tuple[ScalarSelect[bool], ScalarSelect[int]]:
-    """The person's latest answer, or the WeChat user's own before they were bound."""
-    whose = (
-        Consent.wechat_user_id == user.id
-        if user.person_id is None
-        else Consent.person_id == user.person_id
-    )
-    latest = (
-        select(Consent)
+def _latest(whose: ColumnElement[bool]) -> ScalarSelect[bool | None]:
+    """The latest answer; none where it was a yes to another version than the one in force."""
+    outdated = and_(Consent.agreed, Consent.version != NOTICES[NoticeKind.position].version)
+    return (
+        select(case((outdated, null()), else_=Consent.agreed))
         .where(whose, Consent.notice == NoticeKind.position)
         .order_by(Consent.recorded_at.desc(), Consent.id.desc())
         .limit(1)
-    )
-    return (
-        latest.with_only_columns(Consent.agreed).scalar_subquery(),
-        latest.with_only_columns(Consent.version).scalar_subquery(),
+        .correlate(WechatUser)
+        .scalar_subquery()
     )
 
 
-def _meaning(agreed: bool | None, version: int | None) -> bool | None:
-    outdated = bool(agreed) and version != NOTICES[NoticeKind.position].version
-    return None if outdated else agreed
+# The person's latest answer, or the WeChat user's own before they were bound.
+_CONSENT = case(
+    (WechatUser.person_id.is_(None), _latest(Consent.wechat_user_id == WechatUser.id)),
+    else_=_latest(Consent.person_id == WechatUser.person_id),
+)

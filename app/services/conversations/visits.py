@@ -1,7 +1,7 @@
 """Visits: from a location message to the check-in it is, and to what its sender reads."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -55,11 +55,33 @@ def remember(conversation: Conversation, check_in: CheckIn) -> None:
 
 
 async def answer(session: AsyncSession, check_in: CheckIn, photos: int) -> str:
-    """The reply to a recorded location."""
-    place: dict[str, Any] = check_in.place
-    nearest = None
-    distance = check_in.nearest_stele_distance_m
-    if place.get("stele") is None and distance is not None and distance <= _NAMED_WITHIN_M:
-        name = await session.scalar(select(Stele.name).where(Stele.id == check_in.nearest_stele_id))
-        nearest = (name, distance) if name else None
-    return replies.recorded(check_in.verdict, place, nearest, photos)
+    """The reply to one recorded location."""
+    return (await answers(session, [(check_in, photos)]))[0]
+
+
+async def answers(session: AsyncSession, recorded: Sequence[tuple[CheckIn, int]]) -> list[str]:
+    """The replies to recorded locations, each with how many photos it has."""
+    near = [_stele_to_name(check_in) for check_in, _ in recorded]
+    names: dict[UUID, str] = {}
+    if any(near):
+        rows = await session.execute(
+            select(Stele.id, Stele.name).where(Stele.id.in_({pair[0] for pair in near if pair}))
+        )
+        names = dict(rows.all())
+    return [
+        replies.recorded(
+            check_in.verdict,
+            check_in.place,
+            (names[pair[0]], pair[1]) if pair and pair[0] in names else None,
+            photos,
+        )
+        for (check_in, photos), pair in zip(recorded, near, strict=True)
+    ]
+
+
+def _stele_to_name(check_in: CheckIn) -> tuple[UUID, float] | None:
+    """The nearest stele and its distance, if no stele is at the place itself and it is not far."""
+    id_, distance = check_in.nearest_stele_id, check_in.nearest_stele_distance_m
+    if check_in.place.get("stele") is not None or id_ is None or distance is None:
+        return None
+    return (id_, distance) if distance <= _NAMED_WITHIN_M else None

@@ -235,10 +235,7 @@ def chat(
     app = create_app()
     if not any(getattr(route, "path", "").startswith("/wechat") for route in app.routes):
         app.include_router(door.router)
-    more = {
-        "doors": {App.service_account: DOOR},
-        "answer": conversations.answering(state["settings"], state["keys"]),
-    }
+    more = {"doors": {App.service_account: DOOR}}
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"] = {**state, **more}

@@ -25,7 +25,7 @@ from app.services import conversations
 from app.services.chat_media import attachment_key
 from app.wechat import messages as pushed
 from app.wechat.callback import Incoming, Nonce
-from app.wechat.messages import Pushed
+from app.wechat.messages import Message as Pushed
 from app.wechat.simulator.faults import Fault
 from app.wechat.simulator.photos import sample
 from tests.conftest import Lake, Member
@@ -485,7 +485,9 @@ async def test_thirty_photos_are_enough(chat: Chat) -> None:
 
 def incoming(app: App, message: Pushed) -> Incoming:
     nonce = Nonce("1", "n", b"")
-    return Incoming(app=app, message=message, to_user="gh_service", sealed=True, nonce=nonce)  # type: ignore[arg-type]  # one of the union
+    return Incoming(
+        app=app, message=message, to_user="gh_service", sealed=True, nonce=nonce, received_at=NOW
+    )
 
 
 async def test_silent_events_leave_nothing(chat: Chat) -> None:
@@ -507,7 +509,7 @@ async def test_silent_events_leave_nothing(chat: Chat) -> None:
     ):
         for app in App:
             async with chat.sessions() as session, session.begin():
-                assert await answer(session, app, incoming(app, message), now=NOW) is None
+                assert await answer(session, [incoming(app, message)]) == [None]
     assert await chat.rows(WechatUser) == []
 
 
@@ -517,7 +519,7 @@ async def test_revoking_in_the_mini_program_erases_that_identity(chat: Chat, li:
     answer = conversations.answering(chat.state["settings"], chat.state["keys"])
     async with chat.sessions() as session, session.begin():
         app = App.mini_program
-        assert await answer(session, app, incoming(app, message), now=NOW) is None
+        assert await answer(session, [incoming(app, message)]) == [None]
     (user,) = await chat.rows(WechatUser)
     assert (user.openid, user.person_id, user.erased_at) == (None, None, NOW)
     assert (await li.client.get("/api/v1/me")).status_code == 401
