@@ -21,9 +21,12 @@ $(UV):
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
+# Compiled now: uv leaves that to the first start, which where PYTHONDONTWRITEBYTECODE is set means to
+# every start, each then taking twice as long.
 $(VENV)/installed: requirements-dev.lock pyproject.toml | $(UV)
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-dev.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/python -m compileall -q app migrations
 	@touch $@
 
 # Third parties' files come from npm by the lock and never live in the repository. Where there is no
@@ -43,7 +46,7 @@ demo: install ## The whole system with demo data and a simulated WeChat; says wh
 	$(BIN)/xunhe serve --demo --with-worker
 
 test: install ## All tests
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2
 
 check: install format lint types test ## All that CI asks for
 
