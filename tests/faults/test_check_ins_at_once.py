@@ -185,6 +185,28 @@ async def test_one_id_for_two_people_belongs_to_one_and_leaves_the_other_nothing
     assert {patrol.id for patrol in patrols} == {row.patrol_id for row in checked_in}
 
 
+async def test_of_amendments_of_one_version_one_wins(
+    apps: tuple[httpx.AsyncClient, ...], li: Phone
+) -> None:
+    url, headers = f"/api/v1/patrols/{uuid4()}", {"Authorization": f"Bearer {li.token}"}
+    body = {"started_at": NOW.isoformat()}
+    version = (await apps[0].put(url, json=body, headers=headers)).headers["etag"]
+    kinds = ["vehicle", "boat", "drone", "site_meeting"]
+
+    responses = await asyncio.gather(
+        *(
+            apps[n % 2].put(
+                url, json=body | {"kind": kind}, headers=headers | {"If-Match": version}
+            )
+            for n, kind in enumerate(kinds)
+        )
+    )
+
+    assert sorted(each.status_code for each in responses) == [200, 412, 412, 412]
+    (won,) = [kind for kind, each in zip(kinds, responses, strict=True) if each.status_code == 200]
+    assert (await apps[1].get(url, headers=headers)).json()["kind"] == won
+
+
 # -- the queue -------------------------------------------------------------------------------
 
 
