@@ -34,14 +34,12 @@ class Review:
 class Trick:
     """Outings in the order in which they were received, and what must come of their visits.
 
-    `failed` names, by the visit's key, the checks that must have failed; whatever is not named
-    must be accepted. `rejected` are the visits that the rules themselves reject.
+    `failed` names, by the visit's key, the checks that must fail; of every other visit none may.
     """
 
     key: str
     outings: Sequence[Outing]
     failed: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    rejected: frozenset[str] = frozenset()
     reviewed: str = ""
     reviews: Sequence[Review] = ()
 
@@ -189,7 +187,6 @@ def _tricks(day: date) -> list[Trick]:
             "P137",
             [_chat("P137/1", "P137", day, 6, _stele(22), stele="YZH-E22", code="forged")],
             {"P137/1": frozenset({"stele_code"})},
-            rejected=frozenset({"P137/1"}),
         ),
     ]
 

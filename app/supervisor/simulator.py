@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from app import logs, parent
 from app.database import connect
@@ -11,9 +11,10 @@ from app.demo import dataset, duties, people, welcome
 from app.keys import open_keys
 from app.opening import opened
 from app.settings import Settings, WeChatApp, get_settings
+from app.supervisor.demonstration import REMINDER, REMINDER_FIELDS
 from app.supervisor.web import serve
 from app.wechat.simulator.app import create_app
-from app.wechat.simulator.config import AccountConfig, PersonConfig, PlatformConfig
+from app.wechat.simulator.config import AccountConfig, PersonConfig, PlatformConfig, Template
 from app.wechat.simulator.platform import Platform
 
 
@@ -39,7 +40,9 @@ async def _stele_urls(settings: Settings, url: str) -> Mapping[str, str]:
 def config(settings: Settings, stele_urls: Mapping[str, str]) -> PlatformConfig:
     """A platform on which both of our apps are registered and the demo's people have telephones."""
     return PlatformConfig(
-        service_account=_account(settings.service_account, settings, "service-account", "示例巡河"),
+        service_account=_account(
+            settings.service_account, settings, "service-account", "示例巡河", [_reminder()]
+        ),
         mini_program=_account(settings.mini_program, settings, "mini-program", "示例巡河小程序"),
         people=tuple(_people()),
         base_url=settings.wechat_api_url,
@@ -53,7 +56,14 @@ def config(settings: Settings, stele_urls: Mapping[str, str]) -> PlatformConfig:
     )
 
 
-def _account(app: WeChatApp, settings: Settings, door: str, name: str) -> AccountConfig:
+def _reminder() -> Template:
+    fields = tuple((name, label) for name, (label, _) in REMINDER_FIELDS.items())
+    return Template(id=REMINDER, title="巡河任务提醒", fields=fields)
+
+
+def _account(
+    app: WeChatApp, settings: Settings, door: str, name: str, templates: Sequence[Template] = ()
+) -> AccountConfig:
     return AccountConfig(
         app_id=app.app_id,
         secret=app.secret.get_secret_value(),
@@ -61,6 +71,7 @@ def _account(app: WeChatApp, settings: Settings, door: str, name: str) -> Accoun
         aes_key=app.aes_key.get_secret_value(),
         callback_url=f"{settings.public_url}/wechat/{door}",
         name=name,
+        templates=tuple(templates),
     )
 
 
