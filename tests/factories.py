@@ -157,17 +157,23 @@ async def a_stele(session: AsyncSession, **given: Any) -> Stele:
     )
 
 
+async def a_waterbody(session: AsyncSession, shape: shapely.Geometry, **given: Any) -> Waterbody:
+    n = next(_numbers)
+    defaults = {
+        "code": f"W{n}",
+        "name": f"示例水体{n}",
+        "kind": WaterbodyKind.lake,
+        "geometry": shapely.to_wkb(shape),
+        "bounds": geometry.box_literal(shape),
+    }
+    return await _kept(session, Waterbody(**defaults | given))
+
+
 async def a_reach(session: AsyncSession, line: shapely.LineString, **given: Any) -> Reach:
     n = next(_numbers)
     if "waterbody_id" not in given:
-        body = Waterbody(
-            code=f"W{n}",
-            name=f"示例河{n}",
-            kind=WaterbodyKind.river,
-            geometry=shapely.to_wkb(line),
-            bounds=geometry.box_literal(line),
-        )
-        given["waterbody_id"] = (await _kept(session, body)).id
+        river = await a_waterbody(session, line, name=f"示例河{n}", kind=WaterbodyKind.river)
+        given["waterbody_id"] = river.id
     defaults = {
         "code": f"R{n}",
         "name": f"示例河段{n}",

@@ -1,15 +1,20 @@
-"""Geometry: positions, distances, lengths and areas on the ellipsoid, in WGS-84."""
+"""Geometry: positions, distances, lengths and areas on the ellipsoid, in WGS-84.
+
+shapely, pyproj and numpy are loaded by the first who calculates: together they take as long as half
+a bare web framework. A web process calls `load` while its first requests come in.
+"""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import numpy
-import shapely
-from numpy.typing import ArrayLike, NDArray
-from pyproj import Geod
-from shapely.geometry.base import BaseGeometry
-
-_GEOD = Geod(ellps="WGS84")
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import ArrayLike, NDArray
+    from pyproj import Geod
+    from shapely.geometry.base import BaseGeometry
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,26 +25,44 @@ class Position:
     lat: float
 
 
+def load() -> None:
+    """Load the libraries now (0.2 s), from any thread."""
+    import shapely  # noqa: F401
+
+    _geod()
+
+
+@cache
+def _geod() -> Geod:
+    from pyproj import Geod
+
+    return Geod(ellps="WGS84")
+
+
 def distance_m(a_lon: float, a_lat: float, b_lon: float, b_lat: float) -> float:
     """Geodesic distance in metres between two points (degrees)."""
-    return float(_GEOD.inv(a_lon, a_lat, b_lon, b_lat)[2])
+    return float(_geod().inv(a_lon, a_lat, b_lon, b_lat)[2])
 
 
 def distances_m(
     a_lon: ArrayLike, a_lat: ArrayLike, b_lon: ArrayLike, b_lat: ArrayLike
 ) -> NDArray[numpy.float64]:
     """Geodesic distances in metres, element by element; a single value pairs with all."""
+    import numpy
+
     arrays = numpy.broadcast_arrays(
         *(numpy.atleast_1d(numpy.asarray(side, float)) for side in (a_lon, a_lat, b_lon, b_lat))
     )
     # pyproj may write into what it is given, and broadcast views share their memory.
     a, b, c, d = (numpy.array(side) for side in arrays)
-    result: NDArray[numpy.float64] = _GEOD.inv(a, b, c, d)[2]
+    result: NDArray[numpy.float64] = _geod().inv(a, b, c, d)[2]
     return result
 
 
 def path_length_m(lon: ArrayLike, lat: ArrayLike) -> float:
     """Geodesic length in metres of the path through the points in their order (0 for one)."""
+    import numpy
+
     lons, lats = numpy.asarray(lon, float), numpy.asarray(lat, float)
     if len(lons) < 2:
         return 0.0
@@ -48,17 +71,22 @@ def path_length_m(lon: ArrayLike, lat: ArrayLike) -> float:
 
 def length_m(line: BaseGeometry) -> float:
     """Geodesic length in metres of a (multi)line."""
-    return float(_GEOD.geometry_length(line))
+    return float(_geod().geometry_length(line))
 
 
 def area_m2(polygon: BaseGeometry) -> float:
     """Area in square metres on the ellipsoid of a (multi)polygon, however its rings turn."""
+    import shapely
+
     turned = shapely.orient_polygons(polygon, exterior_cw=False)
-    return float(_GEOD.geometry_area_perimeter(turned)[0])
+    return float(_geod().geometry_area_perimeter(turned)[0])
 
 
 def areas_m2(polygons: NDArray[numpy.object_]) -> list[float]:
     """Areas as `area_m2` has them, of many (multi)polygons at once."""
+    import numpy
+    import shapely
+
     turned = shapely.orient_polygons(polygons, exterior_cw=False)
     is_simple = (shapely.get_type_id(turned) == shapely.GeometryType.POLYGON) & (
         shapely.get_num_interior_rings(turned) == 0
@@ -72,9 +100,9 @@ def areas_m2(polygons: NDArray[numpy.object_]) -> list[float]:
         if simple:
             # pyproj may write into what it is given: each ring is a copy of its own.
             lons, lats = points[start:end, 0].copy(), points[start:end, 1].copy()
-            areas.append(float(_GEOD.polygon_area_perimeter(lons, lats)[0]))
+            areas.append(float(_geod().polygon_area_perimeter(lons, lats)[0]))
         else:
-            areas.append(float(_GEOD.geometry_area_perimeter(polygon)[0]))
+            areas.append(float(_geod().geometry_area_perimeter(polygon)[0]))
     return areas
 
 
@@ -84,6 +112,9 @@ def nearest_point(lon: float, lat: float, line: BaseGeometry) -> Position:
     Degrees of longitude are shorter than those of latitude, so both are brought to one scale first;
     for lines within some tens of kilometres that is exact to a hair.
     """
+    import numpy
+    import shapely
+
     scale = float(numpy.cos(numpy.radians(lat)))
     if scale < 1e-9:  # at a pole every meridian is as near as the next
         scale = 1e-9
@@ -98,14 +129,37 @@ def nearest_point(lon: float, lat: float, line: BaseGeometry) -> Position:
 
 
 def distance_to_line_m(lon: float, lat: float, line: BaseGeometry) -> float:
-    """Geodesic distance in metres from a point (degrees) to the nearest point of a (multi)line."""
+    """Geodesic distance in metres from a point (degrees) to the nearest point of a geometry."""
     nearest = nearest_point(lon, lat, line)
     return distance_m(lon, lat, nearest.lon, nearest.lat)
 
 
 def covers(polygon: BaseGeometry, lon: float, lat: float) -> bool:
     """Whether the polygon (best prepared) holds the point, its edge included, holes excluded."""
+    import shapely
+
     return bool(shapely.intersects_xy(polygon, lon, lat))
+
+
+def holds_inside(polygon: BaseGeometry, lon: float, lat: float) -> bool:
+    """Whether the polygon (best prepared) holds the point, its edge excluded."""
+    import shapely
+
+    return bool(shapely.contains_xy(polygon, lon, lat))
+
+
+def from_wkb(wkb: bytes) -> BaseGeometry:
+    """The geometry that the database keeps as WKB."""
+    import shapely
+
+    return shapely.from_wkb(wkb)
+
+
+def prepare(shape: BaseGeometry) -> None:
+    """Make many questions to the same shape quick."""
+    import shapely
+
+    shapely.prepare(shape)
 
 
 def box_literal(geometry: BaseGeometry) -> str:
@@ -116,7 +170,7 @@ def box_literal(geometry: BaseGeometry) -> str:
 
 def around(lon: float, lat: float, radius_m: float) -> str:
     """A box (as `box_literal`) that holds everything within `radius_m` metres of the point."""
-    lons, lats, _ = _GEOD.fwd([lon] * 4, [lat] * 4, [0, 90, 180, 270], [radius_m * 1.001] * 4)
+    lons, lats, _ = _geod().fwd([lon] * 4, [lat] * 4, [0, 90, 180, 270], [radius_m * 1.001] * 4)
     return (
         f"({max(lons)!r},{max(lats)!r}),({min(lons)!r},{min(lats)!r})"
         if radius_m > 0

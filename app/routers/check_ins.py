@@ -12,8 +12,8 @@ from app.routers.deps import InDatum, Manager, Me, Now, Reader, Session, Token
 from app.schemas.check_ins import CheckIn, NewAnswer, NewCheckIn, NewReview
 from app.schemas.fields import Code, Day
 from app.schemas.pages import Page, cursor_of, read_cursor
-from app.services import check_ins, reviews
-from app.services.check_ins import Wanted
+from app.services import check_in_lists, reviews
+from app.services.check_in_lists import Wanted
 from app.services.new_check_in import NewCheckIn as Said
 
 router = APIRouter(prefix="/api/v1/check-ins", tags=["check-ins"])
@@ -58,13 +58,13 @@ async def put_check_in(
         token, lambda person: said(id, body, person, now), now
     )
     response.status_code = 201 if recorded.created else 200
-    return CheckIn.recorded(recorded)
+    return CheckIn.of(recorded)
 
 
 @router.get("/{id}", dependencies=[InDatum])
 async def get_check_in(id: UUID, session: Session, caller: Reader) -> CheckIn:
     """One check-in as it now stands."""
-    return CheckIn.recorded(await check_ins.find(session, caller, id))
+    return CheckIn.of(await check_in_lists.find(session, caller, id))
 
 
 def wanted(
@@ -88,10 +88,12 @@ async def list_check_ins(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Page[CheckIn]:
     """One's own check-ins; for managers and programs those of their subtree. Newest first."""
-    found = await check_ins.page(session, caller, which, after=read_cursor(cursor), limit=limit + 1)
+    found = await check_in_lists.page(
+        session, caller, which, after=read_cursor(cursor), limit=limit + 1
+    )
     last = found[limit - 1].check_in if len(found) > limit else None
     return Page(
-        items=[CheckIn.recorded(each) for each in found[:limit]],
+        items=[CheckIn.of(each) for each in found[:limit]],
         next=cursor_of(last.at, last.id) if last else None,
     )
 
@@ -108,7 +110,7 @@ async def review_check_in(
     await reviews.review(
         session, caller, id, verdict=Verdict(body.verdict), reason=body.reason, now=now
     )
-    return CheckIn.recorded(await check_ins.find(session, caller, id))
+    return CheckIn.of(await check_in_lists.find(session, caller, id))
 
 
 @router.post("/{id}/review/answer", status_code=204)

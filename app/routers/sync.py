@@ -25,7 +25,7 @@ from app.schemas.fields import Strict
 from app.schemas.patrols import NewFinish, NewPatrol, NewPoints
 from app.schemas.sync import Queue, Result, Results
 from app.services import check_ins, consents, patrols, tracks
-from app.services.check_ins import Recorded
+from app.services.check_in_lists import Recorded
 from app.settings import Settings
 
 router = APIRouter(prefix="/api/v1/sync", tags=["sync"])

@@ -5,10 +5,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from app.models import CheckIn as Row
 from app.models import Verdict
 from app.schemas.fields import Code, Device, Instant, NewPosition, Note, Position, Reason, Strict
-from app.services.check_ins import Recorded
+from app.services.check_in_lists import Recorded
 
 
 class NamedStele(Strict):
@@ -81,6 +80,14 @@ class Counted(BaseModel):
     behind: int
 
 
+class Review(BaseModel):
+    """What a manager decided, and why."""
+
+    verdict: Verdict
+    reason: str | None
+    at: Instant
+
+
 class CheckIn(BaseModel):
     """A check-in as it now stands."""
 
@@ -95,14 +102,16 @@ class CheckIn(BaseModel):
     person: str
     note: str | None
     verdict: Verdict
+    review: Review | None
     evidence: list[Evidence]
     photos: PhotoCount
     withdrawn_at: Instant | None
     counts_for: list[Counted]
 
     @classmethod
-    def of(cls, row: Row, person_code: str, photos_received: int) -> Self:
-        """From the stored row; the place is what it was then."""
+    def of(cls, recorded: Recorded) -> Self:
+        """From what a service answers; the place is what it was then."""
+        row, review = recorded.check_in, recorded.review
         place: dict[str, Any] = row.place
         return cls(
             id=row.id,
@@ -113,19 +122,17 @@ class CheckIn(BaseModel):
             stele=place["stele"],
             reach=place["reach"],
             patrol_id=row.patrol_id,
-            person=person_code,
+            person=recorded.person_code,
             note=row.note,
             verdict=row.verdict,
+            review=Review(verdict=review.verdict, reason=review.reason, at=review.recorded_at)
+            if review
+            else None,
             evidence=[Evidence.model_validate(entry) for entry in row.evidence],
-            photos=PhotoCount(received=photos_received, expected=row.photos_expected),
+            photos=PhotoCount(received=recorded.photos_received, expected=row.photos_expected),
             withdrawn_at=row.withdrawn_at,
             counts_for=[],
         )
-
-    @classmethod
-    def recorded(cls, recorded: Recorded) -> Self:
-        """From what a service answers."""
-        return cls.of(recorded.check_in, recorded.person_code, recorded.photos_received)
 
 
 class NewReview(Strict):

@@ -24,7 +24,7 @@ from app.errors import (
 from app.keys import Keys
 from app.models import NoticeKind, Person
 from app.services import access, check_ins, consents
-from app.services.check_ins import Recorded
+from app.services.check_in_lists import Recorded
 from app.services.new_check_in import NewCheckIn
 from app.services.rate_limits import RateLimiter
 from app.settings import Settings

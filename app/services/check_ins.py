@@ -1,24 +1,23 @@
-"""Recording check-ins, many at once, and finding them again."""
+"""Recording check-ins, many at once."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
 from app.database import at_once
 from app.domain.evidence import RULES_VERSION
-from app.errors import Conflict, NotFound, UnknownCode, XunheError
+from app.errors import Conflict, UnknownCode, XunheError
 from app.keys import Keys
-from app.models import CheckIn, Person, Photo, Verdict
+from app.models import CheckIn, Verdict
 from app.models.base import uuid7
-from app.services import judging, outings, visibility
-from app.services.access import Caller
+from app.services import check_in_lists, judging, outings
+from app.services.check_in_lists import Recorded
 from app.services.new_check_in import NewCheckIn
 from app.services.outings import Outing, Step
 from app.settings import Settings
@@ -45,16 +44,6 @@ _STELES_BY_CODE = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A check-in as it now stands; `created` is false when it was there already."""
-
-    check_in: CheckIn
-    person_code: str
-    photos_received: int
-    created: bool
-
-
 async def record_many(
     session: AsyncSession, news: Sequence[NewCheckIn], settings: Settings, keys: Keys
 ) -> list[Recorded | XunheError]:
@@ -71,10 +60,10 @@ async def record_many(
         (_STELES_BY_CODE, {"codes": [new.stele_code for new in news if new.stele_code]}),
         outings.open_patrols({new.person.id for new in news}),
     )
-    there = await _existing(session, [row.id for row in known])
+    there = await check_in_lists.by_id(session, [row.id for row in known])
     for n, new in enumerate(news):
         if new.id in there:
-            results[n] = _again(new, *there[new.id])
+            results[n] = _again(new, there[new.id])
         else:
             fresh.setdefault(new.id, n)
     named = {row.code: row for row in steles}
@@ -82,18 +71,16 @@ async def record_many(
         session, [news[n] for n in fresh.values()], named, opened, settings, keys
     )
     late = [new.id for new in news if new.id in fresh and inserted[new.id] is None]
-    there = await _existing(session, late)
+    there = await check_in_lists.by_id(session, late)
     for n, new in enumerate(news):
         if n in results:
             continue
         result = inserted[new.id]
         if result is None:
-            results[n] = _again(new, *there[new.id])
+            results[n] = _again(new, there[new.id])
         elif isinstance(result, CheckIn):
-            first = fresh[new.id] == n
-            results[n] = (
-                Recorded(result, new.person.code, 0, True) if first else _again(new, result, 0)
-            )
+            recorded = Recorded(result, new.person.code, 0, created=True)
+            results[n] = recorded if fresh[new.id] == n else _again(new, recorded)
         else:
             results[n] = result
     return [results[n] for n in range(len(news))]
@@ -109,19 +96,11 @@ async def record(
     return result
 
 
-def _again(new: NewCheckIn, there: CheckIn, photos: int) -> Recorded | XunheError:
-    if there.person_id != new.person.id or there.content_digest != new.digest:
+def _again(new: NewCheckIn, there: Recorded) -> Recorded | XunheError:
+    check_in = there.check_in
+    if check_in.person_id != new.person.id or check_in.content_digest != new.digest:
         return Conflict()
-    return Recorded(there, new.person.code, photos, False)
-
-
-async def _existing(
-    session: AsyncSession, ids: Collection[UUID]
-) -> Mapping[UUID, tuple[CheckIn, int]]:
-    if not ids:
-        return {}
-    rows = await session.execute(with_photo_counts().where(CheckIn.id.in_(ids)))
-    return {check_in.id: (check_in, count) for check_in, count in rows}
+    return dataclasses.replace(there, created=False)
 
 
 async def _insert(
@@ -206,73 +185,3 @@ def _json(rows: Sequence[Mapping[str, Any]]) -> str:
 def _as_check_in(row: Mapping[str, Any]) -> CheckIn:
     """The row as an object, without asking the database for what we just told it."""
     return CheckIn(**{**row, "verdict": Verdict(row["verdict"])})
-
-
-def with_photo_counts() -> Select[CheckIn, int]:
-    """Check-ins, each with how many photos have arrived."""
-    return select(CheckIn, _photos_received())
-
-
-def _photos_received() -> ScalarSelect[int]:
-    return select(func.count()).where(Photo.check_in_id == CheckIn.id).scalar_subquery()
-
-
-async def find(session: AsyncSession, caller: Caller, id_: UUID) -> Recorded:
-    """One check-in that the caller may see. Raises `NotFound`."""
-    rows = await _select(
-        session, CheckIn.id == id_, await visibility.check_ins_for(session, caller)
-    )
-    if not rows:
-        raise NotFound
-    return rows[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which check-ins to list; days are inclusive, at the lake."""
-
-    mine: bool = False
-    from_on: date | None = None
-    to_on: date | None = None
-    person: str | None = None
-    verdict: Verdict | None = None
-    patrol_id: UUID | None = None
-
-
-async def page(
-    session: AsyncSession,
-    caller: Caller,
-    wanted: Wanted,
-    *,
-    after: tuple[datetime, UUID] | None,
-    limit: int,
-) -> list[Recorded]:
-    """Up to `limit` check-ins that the caller may see, newest first, after the cursor's place."""
-    conditions = [await visibility.check_ins_for(session, caller, mine=wanted.mine)]
-    if wanted.from_on is not None:
-        conditions.append(CheckIn.at >= clock.start_of(wanted.from_on))
-    if wanted.to_on is not None:
-        conditions.append(CheckIn.at < clock.end_of(wanted.to_on))
-    if wanted.person is not None:
-        conditions.append(Person.code == wanted.person)
-    if wanted.verdict is not None:
-        conditions.append(CheckIn.verdict == wanted.verdict)
-    if wanted.patrol_id is not None:
-        conditions.append(CheckIn.patrol_id == wanted.patrol_id)
-    if after is not None:
-        conditions.append(tuple_(CheckIn.at, CheckIn.id) < tuple_(*after))
-    return await _select(session, *conditions, limit=limit)
-
-
-async def _select(
-    session: AsyncSession, *conditions: ColumnElement[bool], limit: int = 1
-) -> list[Recorded]:
-    statement = (
-        select(CheckIn, Person.code, _photos_received())
-        .join(Person, Person.id == CheckIn.person_id)
-        .where(*conditions)
-        .order_by(CheckIn.at.desc(), CheckIn.id.desc())
-        .limit(limit)
-    )
-    rows = await session.execute(statement)
-    return [Recorded(check_in, code, photos, False) for check_in, code, photos in rows]

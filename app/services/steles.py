@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import cast, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
+from app.domain import geometry
 from app.errors import NotFound
 from app.models import (
     GridCell,
@@ -23,6 +24,7 @@ from app.models import (
     is_held,
     on_roster,
 )
+from app.models.base import Box
 from app.services import places
 from app.services.places import Place
 from app.settings import Settings
@@ -74,10 +76,30 @@ async def describe(
     place = await places.locate(session, stele.lon, stele.lat, settings)
     reach_id = stele.reach_id or (place.reach.id if place.reach else None)
     reach = await session.get(Reach, reach_id) if reach_id else None
-    waterbody = await session.get(Waterbody, reach.waterbody_id) if reach else None
+    waterbody = (
+        await session.get(Waterbody, reach.waterbody_id)
+        if reach
+        else await _water_beside(session, stele, settings.reach_within_m)
+    )
     cell_ids = list(place.cell.lineage) if place.cell else []
     responsible = await _responsible(session, stele, reach, cell_ids, now)
     return SteleHere(stele, organisation, reach, waterbody, place, responsible)
+
+
+async def _water_beside(session: AsyncSession, stele: Stele, within_m: float) -> Waterbody | None:
+    """The nearest water for a stele on a shore that has no reaches."""
+    around = geometry.around(stele.lon, stele.lat, within_m)
+    rows = await session.scalars(
+        select(Waterbody).where(
+            Waterbody.bounds.op("&&")(cast(around, Box)), Waterbody.retired_on.is_(None)
+        )
+    )
+    near = [
+        (geometry.distance_to_line_m(stele.lon, stele.lat, geometry.from_wkb(row.geometry)), row)
+        for row in rows
+    ]
+    metres, water = min(near, key=lambda each: each[0], default=(within_m + 1, None))
+    return water if metres <= within_m else None
 
 
 async def _responsible(

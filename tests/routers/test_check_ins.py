@@ -54,6 +54,7 @@ async def test_a_check_in_at_the_stele(li: Member) -> None:
         "person": "LI",
         "note": "水清岸绿",
         "verdict": "accepted",
+        "review": None,
         "photos": {"received": 0, "expected": 2},
         "withdrawn_at": None,
         "counts_for": [],

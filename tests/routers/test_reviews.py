@@ -60,7 +60,14 @@ async def test_a_manager_decides_and_the_sender_hears_of_it(
     response = await review(wang.client, url)
 
     assert response.status_code == 200
-    assert response.json() == before | {"verdict": "accepted"}
+    assert response.json() == before | {
+        "verdict": "accepted",
+        "review": {
+            "verdict": "accepted",
+            "reason": "与村支书核实过",
+            "at": "2026-11-23T12:00:00+08:00",
+        },
+    }
     assert (await li.client.get(url)).json() == response.json()
     assert await told(session, li) == [("review", "您11月23日的巡河记录审核为有效：与村支书核实过")]
     entry = (await session.scalars(select(AuditEntry))).one()

@@ -15,7 +15,7 @@ from app.services import stele_codes
 from app.services.stele_codes import Standing
 from app.state import State
 from tests.conftest import Client, Lake, Member
-from tests.factories import LONG_AGO, a_person, a_stele
+from tests.factories import LONG_AGO, a_person, a_stele, a_waterbody, rectangle
 
 
 async def a_chief(session: AsyncSession, lake: Lake, **given: Any) -> Post:
@@ -353,3 +353,16 @@ async def test_only_whoever_keeps_a_stele_calls_in_its_prints(
     assert answers == ["unauthenticated", "not-bound", "forbidden", "forbidden", "forbidden"]
     assert unknown.json()["code"] == "not-found"
     assert (await session.scalars(select(StelePrint))).all() == []
+
+
+async def test_a_stele_on_a_shore_without_reaches_names_its_water(
+    client: Client, session: AsyncSession, lake: Lake
+) -> None:
+    await a_waterbody(session, rectangle(102.90, 24.80, 102.969, 24.95), name="示例湖")
+    await a_waterbody(session, rectangle(102.50, 24.80, 102.60, 24.95), name="远处的湖")
+
+    page = await client(None).get(f"/s/{lake.west_stele.code}")
+    far = await client(None).get(f"/s/{lake.stele.code}")
+
+    assert "<dt>水体</dt><dd>示例湖</dd>" in page.text
+    assert "示例湖" not in far.text

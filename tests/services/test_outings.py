@@ -16,7 +16,7 @@ from app.errors import XunheError
 from app.keys import Keys
 from app.models import CheckIn, Patrol, PatrolKind, PatrolOrigin, Source
 from app.services import check_ins, outings
-from app.services.check_ins import Recorded
+from app.services.check_in_lists import Recorded
 from app.services.new_check_in import NewCheckIn
 from app.services.patrols import NewPatrol, finish, start
 from app.settings import Settings

@@ -23,7 +23,7 @@ from app.models import (
     WechatUser,
 )
 from app.services import chat_media, check_ins, messages
-from app.services.check_ins import Recorded
+from app.services.check_in_lists import Recorded
 from app.services.conversations import joining, turns, visits
 from app.settings import Settings
 

@@ -1,0 +1,108 @@
+"""Check-ins as they stand: one, a page of them, those that a phone sends again."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import clock
+from app.errors import NotFound
+from app.models import CheckIn, CheckInVerdict, Person, Photo, Verdict
+from app.services import visibility
+from app.services.access import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A check-in as it now stands; `created` is false when it was there already.
+
+    `review` is the manager's verdict in force, if there is one.
+    """
+
+    check_in: CheckIn
+    person_code: str
+    photos_received: int
+    created: bool
+    review: CheckInVerdict | None = None
+
+
+async def by_id(session: AsyncSession, ids: Collection[UUID]) -> Mapping[UUID, Recorded]:
+    """Those of the check-ins that there are, whosever they are."""
+    if not ids:
+        return {}
+    found = await _select(session, CheckIn.id.in_(ids), limit=len(ids))
+    return {recorded.check_in.id: recorded for recorded in found}
+
+
+async def find(session: AsyncSession, caller: Caller, id_: UUID) -> Recorded:
+    """One check-in that the caller may see. Raises `NotFound`."""
+    rows = await _select(
+        session, CheckIn.id == id_, await visibility.check_ins_for(session, caller)
+    )
+    if not rows:
+        raise NotFound
+    return rows[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which check-ins to list; days are inclusive, at the lake."""
+
+    mine: bool = False
+    from_on: date | None = None
+    to_on: date | None = None
+    person: str | None = None
+    verdict: Verdict | None = None
+    patrol_id: UUID | None = None
+
+
+async def page(
+    session: AsyncSession,
+    caller: Caller,
+    wanted: Wanted,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Recorded]:
+    """Up to `limit` check-ins that the caller may see, newest first, after the cursor's place."""
+    conditions = [await visibility.check_ins_for(session, caller, mine=wanted.mine)]
+    if wanted.from_on is not None:
+        conditions.append(CheckIn.at >= clock.start_of(wanted.from_on))
+    if wanted.to_on is not None:
+        conditions.append(CheckIn.at < clock.end_of(wanted.to_on))
+    if wanted.person is not None:
+        conditions.append(Person.code == wanted.person)
+    if wanted.verdict is not None:
+        conditions.append(CheckIn.verdict == wanted.verdict)
+    if wanted.patrol_id is not None:
+        conditions.append(CheckIn.patrol_id == wanted.patrol_id)
+    if after is not None:
+        conditions.append(tuple_(CheckIn.at, CheckIn.id) < tuple_(*after))
+    return await _select(session, *conditions, limit=limit)
+
+
+async def _select(
+    session: AsyncSession, *conditions: ColumnElement[bool], limit: int = 1
+) -> list[Recorded]:
+    photos = select(func.count()).where(Photo.check_in_id == CheckIn.id).scalar_subquery()
+    reviewed = and_(
+        CheckInVerdict.check_in_id == CheckIn.id,
+        CheckInVerdict.reviewer_id.is_not(None),
+        CheckInVerdict.revoked_at.is_(None),
+    )
+    statement = (
+        select(CheckIn, Person.code, photos, CheckInVerdict)
+        .join(Person, Person.id == CheckIn.person_id)
+        .outerjoin(CheckInVerdict, reviewed)
+        .where(*conditions)
+        .order_by(CheckIn.at.desc(), CheckIn.id.desc())
+        .limit(limit)
+    )
+    rows = await session.execute(statement)
+    return [
+        Recorded(check_in, code, received, False, review)
+        for check_in, code, received, review in rows
+    ]
