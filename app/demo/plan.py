@@ -230,9 +230,11 @@ def _outing(draft: _Draft, busy: set[tuple[str, date]], today: date) -> Outing:
         at = started_at + (finished_at - started_at) * share
         where = line[int(len(line) * share)] if line else place
         lon, lat, accuracy = _as_sent(where, luck, chat=chat, error=error)
-        photos = luck.randint(1, 2) if recent else 0
+        photos = luck.randint(1, 2)  # drawn in any case: the dice must fall alike on every day
+        if not recent:
+            photos = 0
         key = f"{draft.key}/{number}"
-        pictures = [Picture(f"{key}/{n}") for n in range(photos - (lost and number == 0))]
+        pictures = [Picture(f"{key}/{n}") for n in range(max(0, photos - (lost and number == 0)))]
         visits.append(
             Visit(
                 key=key,

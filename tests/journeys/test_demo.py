@@ -16,7 +16,7 @@ from app import clock
 from app.embedded_postgres import leftovers
 from app.embedded_postgres.cluster import Cluster
 from tests.conftest import Client
-from tests.faults.processes import ROOT, Running, command, eventually
+from tests.faults.processes import ROOT, Running, command, eventually, xunhe
 
 READY = "示例记录已备好。"
 
@@ -231,6 +231,20 @@ def test_a_second_start_adds_nothing_and_ctrl_c_ends_everything(demo: Demo, data
     assert [sorted(each["id"] for each in again.listed(path)) for path in paths] == there
     assert again.key == demo.key
     assert again.end() == 0
+
+
+def test_keeps_out_of_others_data(tmp_path: Path) -> None:
+    data_dir, folder = tmp_path / "data", tmp_path / "real"
+    folder.mkdir()
+    (folder / "organisations.csv").write_text(
+        "code,name,kind\nXIAN,示例县河长办,committee\n", encoding="utf-8"
+    )
+    assert xunhe("import", str(folder), data_dir=data_dir).returncode == 0
+    done = xunhe("serve", "--port=0", "--demo", data_dir=data_dir)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == (
+        "这里已有别的单位的数据，演示会混进去。请用 XUNHE_DATA_DIR 给演示另一个文件夹。"
+    )
 
 
 async def test_there_is_no_telephone_without_a_demo(client: Client) -> None:
