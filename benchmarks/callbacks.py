@@ -35,7 +35,7 @@ def locations(path: str, sealer: Sealer, sender: str) -> Iterator[bytes]:
             f"<Location_Y>{102.97 + dice.random() / 1000}</Location_Y>"
             f"<Scale>16</Scale><Label>示例</Label><MsgId>{number}</MsgId></xml>"
         )
-        nonce = str(dice.randrange(10**9))
+        nonce = str(number)
         encrypted = sealer.encrypt(inner.encode())
         signature = sign(TOKEN, str(now), nonce, encrypted)
         body = (
