@@ -46,7 +46,7 @@ demo: install ## The whole system with demo data and a simulated WeChat; says wh
 	$(BIN)/xunhe serve --demo --with-worker
 
 test: install ## All tests
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 check: install format lint types test ## All that CI asks for
 

@@ -94,7 +94,7 @@ def main() -> None:
             {
                 "seq": n,
                 "at": (start + timedelta(minutes=n)).isoformat(),
-                "lon": here["lon"] + n * 0.0003,
+                "lon": here["lon"] - n * 0.0003,
                 "lat": here["lat"],
                 "accuracy_m": 12,
                 "datum": "gcj02",
