@@ -6,8 +6,7 @@ from uuid import UUID
 
 from procrastinate import JobContext, RetryStrategy
 
-from app import clock
-from app.queue import app
+from app import clock, queue
 from app.services import (
     alarms,
     callbacks,
@@ -18,6 +17,8 @@ from app.services import (
     renditions,
     unionids,
 )
+
+app = queue.app()
 
 # A store that is gone comes back: again after 30, 60, 90 s …, for two days.
 _UNTIL_THE_STORE_IS_BACK = RetryStrategy(max_attempts=100, linear_wait=30)

@@ -11,7 +11,8 @@ import structlog
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from app import clock
+from app import clock, queue
+from app.domain import geometry
 from app.routers import middleware, problems, rooms
 from app.services import alarms
 from app.settings import get_settings
@@ -30,13 +31,21 @@ async def lifespan(_app: FastAPI) -> AsyncGenerator[State]:
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)
         gc.enable()  # off while a process of `serve` loads
-        watching = asyncio.create_task(_watch(state))
+        beside = [asyncio.create_task(_watch(state)), asyncio.create_task(_load())]
         try:
             yield state
         finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+            for task in beside:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+
+async def _load() -> None:
+    """Load what the first record will need, beside the loop: it is a third of a second."""
+    await asyncio.to_thread(geometry.load)
+    await asyncio.to_thread(queue.app)
+    gc.freeze()
 
 
 async def _watch(state: State) -> None:

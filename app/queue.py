@@ -4,29 +4,40 @@ Services defer by name inside the caller's transaction::
 
     await queue.defer(session, "render_photo", photo_id=str(photo.id))
 
-Tasks live in `app/jobs.py`, registered with `@queue.app.task(name=…, pass_context=True)`; the
-worker hands them its `State` as `context.additional_context["state"]`. Cron lines are in UTC.
+Tasks live in `app/jobs.py`, registered with `@app.task(name=…, pass_context=True)` of the `app()`
+here. The worker hands them its `State` as `context.additional_context["state"]`. Cron lines are in
+UTC. procrastinate is loaded by the first who asks for it: in a web process that is beside its first
+requests.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from procrastinate import App, PsycopgConnector
-from procrastinate.exceptions import AlreadyEnqueued
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import driver_connection
 
-# Opened by the worker only: everybody else defers on the connection of their session.
-app = App(connector=PsycopgConnector())
+if TYPE_CHECKING:
+    from procrastinate import App
+
+
+@cache
+def app() -> "App":
+    """The one App. Opened by the worker only: all others defer on their session's connection."""
+    from procrastinate import App, PsycopgConnector  # noqa: PLC0415 - see the module's docstring
+
+    return App(connector=PsycopgConnector())
 
 
 async def defer(session: AsyncSession, task: str, /, **arguments: Any) -> None:
     """Add a job that exists if, and only if, the session's transaction commits."""
-    await app.configure_task(task, connection=await driver_connection(session)).defer_async(
-        **arguments
+    await (
+        app()
+        .configure_task(task, connection=await driver_connection(session))
+        .defer_async(**arguments)
     )
 
 
@@ -44,13 +55,17 @@ async def defer_once(
     `at`: not before this instant. The attempt has a savepoint of its own, because a refusal by
     the database's unique index would end the whole transaction.
     """
+    from procrastinate.exceptions import AlreadyEnqueued  # noqa: PLC0415 - as above
+
     try:
         async with session.begin_nested():
             # Asked for inside: the session sets its savepoint when it hands out a connection.
             connection = await driver_connection(session)
-            await app.configure_task(
-                task, queueing_lock=lock, schedule_at=at, connection=connection
-            ).defer_async(**arguments)
+            await (
+                app()
+                .configure_task(task, queueing_lock=lock, schedule_at=at, connection=connection)
+                .defer_async(**arguments)
+            )
     except AlreadyEnqueued:
         return False
     return True

@@ -73,11 +73,11 @@ async def _work_while_connected(url: str, state: State) -> None:
         timeout=10,
         kwargs={"application_name": "xunhe worker"},
     )
-    with queue.app.replace_connector(connector):
-        async with queue.app.open_async():
+    with queue.app().replace_connector(connector):
+        async with queue.app().open_async():
             rescuing = asyncio.create_task(_rescue())
             try:
-                await queue.app.run_worker_async(
+                await queue.app().run_worker_async(
                     name="worker",
                     concurrency=CONCURRENCY,
                     install_signal_handlers=False,
@@ -115,7 +115,7 @@ async def _rescue() -> None:
 
     A loop and not a job: it must not wait for a free place behind those very jobs.
     """
-    manager = queue.app.job_manager
+    manager = queue.app().job_manager
     while True:
         with contextlib.suppress(ConnectorException):  # without database the worker ends itself
             for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_S):

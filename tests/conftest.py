@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from app import embedded_postgres
 from app.database import connect
+from app.domain import geometry
 from app.keys import Keys
 from app.main import create_app
 from app.models import GridCell, Organisation, OrganisationKind, Person, Reach, Role, Stele
@@ -45,6 +46,8 @@ from tests.factories import (
     an_organisation,
     rectangle,
 )
+
+geometry.load()  # as every process does; the first of a property's examples has a deadline
 
 
 @pytest.fixture(scope="session")

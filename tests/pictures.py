@@ -6,10 +6,12 @@ import zlib
 from random import Random
 from typing import Any
 
+import pillow_heif
 from PIL import Image
 
 from app.domain.png import SIGNATURE
-from app.services import pictures as _  # noqa: F401  it registers HEIC
+
+pillow_heif.register_heif_opener()  # so that HEIC can be written; reading is the application's
 
 
 def a_picture(seed: int = 1, size: tuple[int, int] = (800, 600)) -> Image.Image:

@@ -1,11 +1,14 @@
 """Datums: GCJ-02, which Chinese maps speak, and WGS-84, which everything of ours speaks."""
 
+from __future__ import annotations
+
 import math
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
 
 # The Krasovsky 1940 ellipsoid, as the shift is defined on it.
 _A = 6378245.0
@@ -52,6 +55,8 @@ def to_wgs84(lon: float, lat: float, datum: Datum) -> tuple[float, float]:
 
 def array_to_gcj02(points: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
     """Shift an (n, 2) array of WGS-84 lon/lat degrees to GCJ-02, as `to_gcj02` does one."""
+    import numpy  # noqa: PLC0415 - who has an array has it loaded; one point does without
+
     inside = _are_in_china(points)
     shifted = points + numpy.column_stack(_shift(points[:, 0], points[:, 1], numpy))
     return numpy.where(inside[:, None], shifted, points)
@@ -61,6 +66,8 @@ def array_to_wgs84(points: NDArray[numpy.float64], datum: Datum) -> NDArray[nump
     """Give an (n, 2) array of lon/lat degrees in `datum` as WGS-84, as `to_wgs84` does one."""
     if datum is Datum.wgs84:
         return points
+    import numpy  # noqa: PLC0415 - as above
+
     inside = _are_in_china(points)
     wgs = points
     for _ in range(_ROUNDS):

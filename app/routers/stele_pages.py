@@ -2,10 +2,10 @@
 
 import base64
 import hashlib
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import jinja2
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from markupsafe import Markup
@@ -15,6 +15,9 @@ from app.models import PostKind, SteleKind
 from app.routers.deps import AppKeys, AppSettings, Limited, Now, Session
 from app.schemas.steles import stele_of
 from app.services import stele_codes, steles, verification_files
+
+if TYPE_CHECKING:
+    import jinja2
 
 router = APIRouter(include_in_schema=False, dependencies=[Limited])
 
@@ -31,13 +34,6 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_PAGES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(_WEB / "templates"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 _KINDS = {SteleKind.boundary_stone: "界碑", SteleKind.notice_board: "公示牌"}
 _POSTS = {
     PostKind.general_chief: "总河长",
@@ -78,6 +74,19 @@ async def stele_page(
     return _page("stele.html", 200, stele=stele, standing=standing, kinds=_KINDS, posts=_POSTS)
 
 
+@cache
+def _pages() -> "jinja2.Environment":
+    import jinja2  # noqa: PLC0415 - a sixtieth of a start, for pages that may never be asked for
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_WEB / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def _page(template: str, status: int, **shown: object) -> HTMLResponse:
-    body = _PAGES.get_template(template).render(css=Markup(_CSS), **shown)  # noqa: S704  our own file
+    body = _pages().get_template(template).render(css=Markup(_CSS), **shown)  # noqa: S704  our own file
     return HTMLResponse(body, status_code=status, headers=_HEADERS)

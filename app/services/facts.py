@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
-import shapely
-from shapely.geometry.base import BaseGeometry
 
 from app.database import Question
 from app.domain import geometry
 from app.domain.evidence import Neighbour
 from app.errors import CommandFailed
+
+if TYPE_CHECKING:  # loaded by `geometry` when it calculates
+    from shapely.geometry.base import BaseGeometry
 
 _AROUND = """
     SELECT n.n, c.at, c.lon, c.lat, c.accuracy_m
@@ -198,7 +199,7 @@ def _rows(some: Sequence[Visit], visits: Sequence[Visit], *names: str) -> str:
 
 
 @lru_cache(maxsize=4)
-def area_of_interest(path: Path) -> BaseGeometry:
+def area_of_interest(path: Path) -> "BaseGeometry":
     """The deployment's area of interest, read once: at start, so that a bad file is named then.
 
     Raises `CommandFailed`.
@@ -210,7 +211,7 @@ def area_of_interest(path: Path) -> BaseGeometry:
         area = read_area_of_interest(path)
     except BadDataset as error:
         raise CommandFailed(str(error)) from None
-    shapely.prepare(area)
+    geometry.prepare(area)
     return area
 
 

@@ -1,4 +1,7 @@
-"""Reading pictures with Pillow, off the event loop: two at a time, big ones alone."""
+"""Reading pictures with Pillow, off the event loop: two at a time, big ones alone.
+
+Pillow is loaded there too, for the first picture: 10 MB that a web process may do without.
+"""
 
 import asyncio
 import io
@@ -8,15 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
-from typing import TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import pillow_heif
 import structlog
-from PIL import Image
 
 from app import clock
 from app.domain import jpeg, png, webp
 from app.errors import PhotoUnreadable
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 log = structlog.get_logger(__name__)
 
@@ -28,12 +33,6 @@ _BYTES_A_PIXEL = {"WEBP": 16, "HEIF": 7, "PNG": 6, "JPEG": 6, "MPO": 6}
 _BIG_BYTES = 96 << 20
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"mif1"}
 _EXIF_IFD, _TAKEN, _TAKEN_OFFSET = 0x8769, 0x9003, 0x9011
-# We look at the header ourselves, and Pillow's own limit would warn below ours.
-Image.MAX_IMAGE_PIXELS = None
-# An embedded thumbnail that can be read proves nothing about the picture.
-pillow_heif.register_heif_opener(
-    thumbnails=False, depth_images=False, aux_images=False, decode_threads=1
-)
 
 _threads = ThreadPoolExecutor(2, thread_name_prefix="picture")
 _alone = threading.Lock()
@@ -48,6 +47,21 @@ class Inspected:
     width: int
     height: int
     taken_at: datetime | None
+
+
+@cache
+def _pillow() -> Any:
+    """Pillow's module of images, which from then on knows HEIC."""
+    import pillow_heif  # noqa: PLC0415 - as this module says at its top
+    from PIL import Image  # noqa: PLC0415
+
+    # We look at the header ourselves, and Pillow's own limit would warn below ours.
+    Image.MAX_IMAGE_PIXELS = None
+    # An embedded thumbnail that can be read proves nothing about the picture.
+    pillow_heif.register_heif_opener(
+        thumbnails=False, depth_images=False, aux_images=False, decode_threads=1
+    )
+    return Image
 
 
 async def inspect(content: bytes) -> Inspected:
@@ -102,7 +116,7 @@ def _inspect(content: bytes) -> Inspected:
         return Inspected(kind or "", width, height, _taken_at(image.info.get("exif")))
 
 
-def open_(content: bytes) -> Image.Image:
+def open_(content: bytes) -> "Image.Image":
     """The picture with nothing but its header read, and its size found bearable."""
     match content_type_of(content):
         case "image/jpeg":
@@ -121,7 +135,7 @@ def open_(content: bytes) -> Image.Image:
             kind = "HEIF"
         case _:
             raise PhotoUnreadable
-    image = Image.open(io.BytesIO(content), formats=[kind])
+    image: Image.Image = _pillow().open(io.BytesIO(content), formats=[kind])
     _refuse_too_many(*image.size)
     return image
 
@@ -131,7 +145,7 @@ def _refuse_too_many(width: int, height: int) -> None:
         raise PhotoUnreadable("照片超过一亿像素，请用普通拍照模式重新拍一张。")
 
 
-def turn(image: Image.Image) -> AbstractContextManager[object]:
+def turn(image: "Image.Image") -> AbstractContextManager[object]:
     """What to hold while decoding: all but baseline JPEGs, read in rows, need memory at once."""
     if image.format in {"JPEG", "MPO"} and not image.info.get("progressive"):
         return nullcontext()
@@ -139,12 +153,13 @@ def turn(image: Image.Image) -> AbstractContextManager[object]:
     return _alone if needed > _BIG_BYTES else nullcontext()
 
 
-def exif_of(image: Image.Image) -> Image.Exif:
+def exif_of(image: "Image.Image") -> "Image.Exif":
     """The picture's EXIF; a broken block does not make a picture broken."""
     try:
         return image.getexif()
     except Exception:  # noqa: BLE001  cameras and editors write anything here
-        return Image.Exif()
+        empty: Image.Exif = _pillow().Exif()
+        return empty
 
 
 def _taken_at(block: bytes | None) -> datetime | None:
@@ -152,7 +167,7 @@ def _taken_at(block: bytes | None) -> datetime | None:
     if not block:
         return None
     try:
-        exif = Image.Exif()
+        exif = _pillow().Exif()
         exif.load(block)
         tags = exif.get_ifd(_EXIF_IFD)
         taken = datetime.strptime(str(tags[_TAKEN]).strip("\0 "), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007  zone follows

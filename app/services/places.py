@@ -7,16 +7,17 @@ has are tested exactly, here, with shapely.
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString
 from uuid import UUID
 
-import shapely
-from shapely.geometry.base import BaseGeometry
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Question, at_once
 from app.domain import geometry
 from app.settings import Settings
+
+if TYPE_CHECKING:  # loaded by `geometry` when it calculates
+    from shapely.geometry.base import BaseGeometry
 
 _MOST_STELES = 20
 _MOST_GEOMETRIES = 4096
@@ -123,15 +124,15 @@ class Shapes:
 
     async def of(
         self, session: AsyncSession, wanted: set[tuple[UUID, bytes]]
-    ) -> dict[tuple[UUID, bytes], BaseGeometry]:
+    ) -> "dict[tuple[UUID, bytes], BaseGeometry]":
         """The geometries of these (id, digest) pairs."""
         digests = {key[0]: key[1] for key in wanted if key not in self._known}
         if digests:
             (rows,) = await at_once(session, (self._statement, {"ids": list(digests)}))
             for id_, wkb in rows:
-                shape = shapely.from_wkb(bytes(wkb))
+                shape = geometry.from_wkb(bytes(wkb))
                 if self._prepared:
-                    shapely.prepare(shape)
+                    geometry.prepare(shape)
                 self._known[id_, digests[id_]] = shape
         found = {}
         for key in wanted & self._known.keys():
@@ -196,7 +197,7 @@ async def _cells(
         n = row.n - 1
         shape = shapes.get((row.id, row.geometry_digest))
         if shape is not None and geometry.covers(shape, *points[n]):
-            on_edge = not shapely.contains_xy(shape, *points[n])
+            on_edge = not geometry.holds_inside(shape, *points[n])
             candidates[n].append((row, on_edge))
     return [_one_side_of_edges(covering) for covering in candidates]
 

@@ -154,7 +154,7 @@ class Chat:
                 ).first()
             if due is None:
                 return
-            await queue.app.tasks[due.task_name].func(context, **due.args)
+            await queue.app().tasks[due.task_name].func(context, **due.args)
 
     async def sweep(self) -> None:
         await conversations.sweep(
