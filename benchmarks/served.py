@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
-import multiprocessing
 import os
 import secrets
 import socket
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -61,45 +62,34 @@ def served(
             prepare(url)
         tokens = enrol(url, people)
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        context = multiprocessing.get_context("fork")
+        descriptor = listener.fileno()
         children = [
-            context.Process(target=_serve, args=(factory, listener.fileno()), daemon=True)
+            subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.child", factory, str(descriptor)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                pass_fds=(descriptor,),
+            )
             for _ in range(workers)
         ]
-        for child in children:
-            child.start()
         port = listener.getsockname()[1]
-        _wait_for(port)
         try:
-            yield Served(port, url, tokens, [child.pid or 0 for child in children])
+            _wait_for(children)
+            yield Served(port, url, tokens, [child.pid for child in children])
         finally:
             for child in children:
                 child.terminate()
             for child in children:
-                child.join(10)
+                child.wait(30)
+                if child.stdout is not None:
+                    child.stdout.close()
             listener.close()
 
 
-def _serve(factory: str, descriptor: int) -> None:
-    from importlib import import_module  # noqa: PLC0415  in the child, as `serve` does
-
-    from app import logs  # noqa: PLC0415
-    from app.supervisor.web import serve  # noqa: PLC0415
-
-    logs.configure("WARNING")
-    module, _, name = factory.partition(":")
-    serve(getattr(import_module(module), name), socket.socket(fileno=descriptor))
-
-
-def _wait_for(port: int) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as s:
-            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            if b" 200 " in s.recv(64):
-                return
-        time.sleep(0.05)
-    raise TimeoutError("the benchmark's server did not come up")
+def _wait_for(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    for child in children:
+        if child.stdout is None or not child.stdout.read(1):  # a byte when it serves
+            raise RuntimeError("the benchmark's server did not come up")
 
 
 def enrol(url: str, people: int) -> list[str]:

@@ -1,16 +1,12 @@
 """A web child: uvicorn on the socket that the parent has bound."""
 
-import gc
-import sys
+from app.supervisor import lean
 
 if __name__ == "__main__":
-    # Nothing that is loaded from here on becomes garbage, and looking for some takes a seventh of
-    # a start. The application's lifespan turns it on again.
-    gc.disable()
-    # structlog and httpx load these for consoles, where they find them; here is none.
-    sys.modules |= dict.fromkeys(("rich", "pygments"))  # type: ignore[arg-type]
+    lean.load_lean()
 
 import socket
+import sys
 from collections.abc import Callable
 
 import uvicorn
