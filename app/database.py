@@ -56,17 +56,23 @@ Question = tuple[LiteralString, Mapping[str, Any]]
 """A statement with `%(name)s` placeholders, and their values."""
 
 
-async def at_once(session: AsyncSession, *questions: Question) -> list[list[Any]]:
+async def at_once(session: AsyncSession, *questions: Question | None) -> list[list[Any]]:
     """Put several statements in one round trip, in their order, in the session's transaction.
 
-    Answers each one's rows as named tuples. For the hot paths: the way to the database and back,
-    and SQLAlchemy's own work, cost more than most statements. Raises psycopg's errors.
+    Answers each one's rows as named tuples, none where there was nothing to ask. For the hot paths:
+    the way to the database and back, and SQLAlchemy's own work, cost more than most statements.
+    Raises psycopg's errors.
     """
     await session.flush()
     connection = await driver_connection(session)
     async with connection.pipeline():
         cursors = [
-            await connection.cursor(row_factory=namedtuple_row).execute(statement, values)
-            for statement, values in questions
+            await connection.cursor(row_factory=namedtuple_row).execute(*question)
+            if question is not None
+            else None
+            for question in questions
         ]
-    return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+    return [
+        await cursor.fetchall() if cursor is not None and cursor.description else []
+        for cursor in cursors
+    ]

@@ -83,9 +83,9 @@ async def answer_together(
     ends the transaction of all.
     """
     said = {"pushes": _json(pushes)}
-    patience: list[Question] = [(_PATIENCE, {})] if len(pushes) > 1 else []
-    *_, ours, genuine = await at_once(
-        session, *patience, (_REMEMBER, said), (_CLAIM, said), (_KNOWN, said)
+    patience: Question | None = (_PATIENCE, {}) if len(pushes) > 1 else None
+    _, _, ours, genuine = await at_once(
+        session, patience, (_REMEMBER, said), (_CLAIM, said), (_KNOWN, said)
     )
     claimed.set()
     mine = {(row.app, row.key) for row in ours}

@@ -54,10 +54,11 @@ async def record_many(
     """
     results: dict[int, Recorded | XunheError] = {}
     fresh: dict[UUID, int] = {}
+    codes = [new.stele_code for new in news if new.stele_code]
     known, steles, opened = await at_once(
         session,
         (_KNOWN, {"ids": [new.id for new in news]}),
-        (_STELES_BY_CODE, {"codes": [new.stele_code for new in news if new.stele_code]}),
+        (_STELES_BY_CODE, {"codes": codes}) if codes else None,
         outings.open_patrols({new.person.id for new in news}),
     )
     there = await check_in_lists.by_id(session, [row.id for row in known])

@@ -167,8 +167,8 @@ async def join_many(
     ids = sorted({id_ for id_ in joined if id_})
     made, named_rows = await at_once(
         session,
-        (_SELF_MADE, {"rows": _days_of(without), "now": now}),
-        (_NAMED, {"ids": ids}),
+        (_SELF_MADE, {"rows": _days_of(without), "now": now}) if without else None,
+        (_NAMED, {"ids": ids}) if ids else None,
     )
     self_made = {(row.person_id, row.started_on): row.id for row in made}
     named = {row.id: row for row in named_rows}

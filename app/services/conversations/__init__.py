@@ -125,6 +125,7 @@ async def _answer_round(
             person=standing.person,
             consent=standing.consent,
             conversation=standing.conversation,
+            has_loose_photos=standing.has_loose_photos,
             message=push.message,
             now=push.received_at,
         )

@@ -71,14 +71,14 @@ class Arrival:
 
 async def bring_photos(
     session: AsyncSession, arrivals: Sequence[Arrival], settings: Settings, *, now: datetime
-) -> list[int]:
-    """Join to new check-ins the photos that waited for them; how many there were for each.
+) -> Counter[UUID]:
+    """Join to new check-ins the photos that waited for them; how many there were, by user.
 
     One check-in a user. Also those sent after it and answered before it (two callbacks at once):
     they had to take another check-in, and change over as long as they are no photos there.
     """
     if not arrivals:
-        return []
+        return Counter()
     first = min(arrival.check_in.at for arrival in arrivals) - PHOTO_FOLLOWS_WITHIN
     last = max(arrival.check_in.at for arrival in arrivals) + PHOTO_FOLLOWS_WITHIN
     promised = {id_ for arrival in arrivals for id_ in arrival.promised}
@@ -109,7 +109,7 @@ async def bring_photos(
     if brought:
         await session.flush()
         await chat_media.attach(session, brought, settings, now=now)
-    return [counts[arrival.user_id] for arrival in arrivals]
+    return counts
 
 
 def _belongs(media: ChatMedia, other_at: datetime | None, arrival: Arrival) -> bool:

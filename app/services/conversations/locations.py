@@ -56,22 +56,25 @@ async def _record(news: Sequence[tuple[Turn, NewCheckIn]]) -> list[str]:
         return []
     turn, _ = news[0]
     session, settings = turn.session, turn.settings
+    recorded: list[CheckIn] = []
     arrivals: list[Arrival] = []
     results = await check_ins.record_many(session, [new for _, new in news], settings, turn.keys)
     for (turn, _), result in zip(news, results, strict=True):
         if isinstance(result, XunheError):
             raise result
         visits.remember(turn.conversation, result.check_in)
-        arrivals.append(Arrival(turn.user.id, result.check_in, _promised(turn)))
+        promised = _promised(turn)
+        recorded.append(result.check_in)
+        if turn.has_loose_photos:
+            arrivals.append(Arrival(turn.user.id, result.check_in, promised))
     counts = await joining.bring_photos(
         session, arrivals, settings, now=max(turn.now for turn, _ in news)
     )
-    recorded: list[tuple[CheckIn, int]] = []
-    for (turn, _), arrival, count in zip(news, arrivals, counts, strict=True):
-        if count:
+    for turn, _ in news:
+        if counts[turn.user.id]:
             turn.conversation.photo_told_at = turn.now
-        recorded.append((arrival.check_in, count))
-    return await visits.answers(session, recorded)
+    photos = [counts[turn.user.id] for turn, _ in news]
+    return await visits.answers(session, list(zip(recorded, photos, strict=True)))
 
 
 def _promised(turn: Turn) -> list[UUID]:

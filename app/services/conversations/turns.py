@@ -6,13 +6,23 @@ from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import ColumnElement, ScalarSelect, and_, case, null, select
+from sqlalchemy import ColumnElement, ScalarSelect, and_, case, exists, null, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
 from app.domain.notices import NOTICES
 from app.keys import Keys
-from app.models import App, Consent, Conversation, NoticeKind, Person, WechatUser
+from app.models import (
+    App,
+    ChatMedia,
+    Consent,
+    Conversation,
+    MediaKind,
+    MediaState,
+    NoticeKind,
+    Person,
+    WechatUser,
+)
 from app.settings import Settings
 from app.wechat.messages import Message
 
@@ -21,7 +31,8 @@ from app.wechat.messages import Message
 class Turn:
     """Whose turn it is, what they sent, and what the chat is about; `person` only on the roster.
 
-    `consent` to the use of positions: None when the notice in force was never answered. The user's
+    `consent` to the use of positions: None when the notice in force was never answered. Loose
+    photos are those that may yet join a location, or change over to another one. The user's
     row is locked, which stands for the conversation: one sender's messages are answered one after
     the other.
     """
@@ -33,6 +44,7 @@ class Turn:
     person: Person | None
     consent: bool | None
     conversation: Conversation
+    has_loose_photos: bool
     message: Message
     now: datetime
 
@@ -58,6 +70,7 @@ class Standing:
     person: Person | None
     consent: bool | None
     conversation: Conversation
+    has_loose_photos: bool
 
 
 async def standing_of(session: AsyncSession, user: WechatUser, now: datetime) -> Standing:
@@ -73,7 +86,7 @@ async def standings_of(
     By their ids. A conversation is made on the first meeting.
     """
     rows = await session.execute(
-        select(WechatUser.id, Person, Conversation, _CONSENT)
+        select(WechatUser.id, Person, Conversation, _CONSENT, _HAS_LOOSE_PHOTOS)
         .outerjoin(Person, Person.id == WechatUser.person_id)
         .outerjoin(Conversation, Conversation.wechat_user_id == WechatUser.id)
         .where(WechatUser.id.in_([user.id for user in users]))
@@ -82,7 +95,7 @@ async def standings_of(
     today = clock.day_of(now)
     standings = {}
     new = []
-    for id_, person, conversation, consent in rows:
+    for id_, person, conversation, consent, has_loose_photos in rows:
         # Outer joins: either may be None, whatever the types say.
         known: Conversation | None = conversation
         if known is None:
@@ -90,7 +103,7 @@ async def standings_of(
         someone: Person | None = person
         if someone is not None and not someone.is_on_roster(today):
             someone = None
-        standings[id_] = Standing(someone, consent, known)
+        standings[id_] = Standing(someone, consent, known, has_loose_photos)
     if new:
         session.add_all(new)
         await session.flush()
@@ -119,4 +132,10 @@ def _latest(whose: ColumnElement[bool]) -> ScalarSelect[bool | None]:
 _CONSENT = case(
     (WechatUser.person_id.is_(None), _latest(Consent.wechat_user_id == WechatUser.id)),
     else_=_latest(Consent.person_id == WechatUser.person_id),
+)
+_HAS_LOOSE_PHOTOS = exists().where(
+    ChatMedia.wechat_user_id == WechatUser.id,
+    ChatMedia.kind == MediaKind.image,
+    ChatMedia.state != MediaState.failed,
+    ChatMedia.photo_id.is_(None),
 )
