@@ -225,10 +225,10 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     reach_within_m: float = Field(200, gt=0)
     stele_within_m: float = Field(2000, gt=0)
-    session_days: int = Field(90, ge=1)
-    invitation_days: int = Field(30, ge=1)
-    hold_days: int = Field(7, ge=1)
-    patrol_open_h: int = Field(12, ge=1)
+    session_days: int = Field(90, ge=1, le=3650)
+    invitation_days: int = Field(30, ge=1, le=3650)
+    hold_days: int = Field(7, ge=1, le=366)
+    patrol_open_h: int = Field(12, ge=1, le=168)
 
     database: Database = Field(default_factory=Database)
     service_account: ServiceAccount = Field(default_factory=ServiceAccount)

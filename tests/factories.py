@@ -80,7 +80,7 @@ async def a_login(session: AsyncSession, user: WechatUser, **given: Any) -> str:
         "token_hash": token_hash(token),
         "wechat_user_id": user.id,
         "created_at": LONG_AGO,
-        "expires_at": LONG_AGO + timedelta(days=36_500),
+        "expires_at": LONG_AGO + timedelta(days=10_000),
     }
     await _kept(session, Login(**defaults | given))
     return token
