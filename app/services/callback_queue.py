@@ -9,7 +9,7 @@ sender read of a broken service for ever.
 import asyncio
 import contextlib
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from traceback import extract_tb
 from typing import Any
@@ -70,7 +70,8 @@ class CallbackQueue:
         self._drain: asyncio.Task[None] | None = None
         self._lately = 1
         self._enough = asyncio.Event()
-        self._at_work: set[asyncio.Task[Any]] = set()
+        self._probe: asyncio.Task[None] | None = None
+        self._at_work: set[asyncio.Task[None]] = set()
 
     async def receive(self, push: Incoming) -> str | None:
         """The reply to a push, made now or when it first came; None = `success` and no reply.
@@ -114,8 +115,13 @@ class CallbackQueue:
             _leave(waiting)
 
     async def _is_alive(self) -> bool:
-        """Whether it is worth waiting: the database may hang, or only this message may."""
-        probe = self._start(self._pulse())
+        """Whether it is worth waiting: the database may hang, or only this message may.
+
+        One look serves all who wonder: a look each would take the connections that they wait for.
+        """
+        if self._probe is None or self._probe.done():
+            self._probe = self._start(self._pulse())
+        probe = self._probe
         await asyncio.wait({probe}, timeout=PROBE_WITHIN_S)
         if not probe.done():
             probe.cancel()
@@ -126,7 +132,7 @@ class CallbackQueue:
         async with self._sessions() as session:
             await session.execute(text("SELECT 1"))
 
-    def _start(self, work: Any) -> asyncio.Task[None]:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task of its own, kept in mind until it ends: a hung one may take long to cancel."""
         task = asyncio.create_task(work)
         self._at_work.add(task)
@@ -168,7 +174,9 @@ class CallbackQueue:
                     await self._enough.wait()
         self._lately = min(_MOST_TOGETHER, len(self._waiting))
 
-    def _give(self, batch: Sequence[_Waiting], work: Any) -> asyncio.Task[None]:
+    def _give(
+        self, batch: Sequence[_Waiting], work: Coroutine[Any, Any, None]
+    ) -> asyncio.Task[None]:
         task = self._start(work)
         for waiting in batch:
             waiting.batch, waiting.work = batch, task
@@ -185,7 +193,7 @@ class CallbackQueue:
         except Exception as error:  # noqa: BLE001  whatever it is, WeChat must hear something
             if _is_away(error) or (len(batch) == 1 and _met_a_lock(error)):
                 log.warning("callback met no database", error=type(error).__name__)
-                outcomes = [DatabaseUnavailable()] * len(batch)
+                outcomes = [DatabaseUnavailable() for _ in batch]
             elif len(batch) == 1:
                 outcomes = [await self._fail(batch[0].push, error)]
             else:
@@ -262,6 +270,7 @@ def _leave(waiting: _Waiting) -> None:
     waiting.reply.cancel()
     if waiting.work is not None and all(each.reply.done() for each in waiting.batch):
         waiting.work.cancel()
+    waiting.batch, waiting.work = (), None
 
 
 def _met_a_lock(error: Exception) -> bool:

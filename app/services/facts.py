@@ -112,25 +112,17 @@ class Surroundings:
     device_shared: bool | None = None
 
 
-def questions(visits: Sequence[Visit], *, device_apart_s: int) -> list[Question]:
+def questions(visits: Sequence[Visit], *, device_apart_s: int) -> list[Question | None]:
     """What to ask the database (`at_once`) about the visits; for `answered`."""
-    measured = _rows(
-        [visit for visit in visits if not visit.picked_on_map],
-        visits,
-        "id",
-        "person_id",
-        "raw_lon",
-        "raw_lat",
-        "at",
-        "day",
-    )
+    measured = [visit for visit in visits if not visit.picked_on_map]
+    points = _rows(measured, visits, "id", "person_id", "raw_lon", "raw_lat", "at", "day")
     told = [visit for visit in visits if visit.device]
     devices = _rows(told, visits, "person_id", "patrol_id", "device", "at")
     return [
         (_AROUND, {"rows": _rows(visits, visits, "id", "person_id", "at")}),
         (_ELSEWHERE, {"rows": _rows(visits, visits, "person_id", "patrol_id", "at")}),
-        (_IDENTICAL, {"rows": measured}),
-        (_SAME_DEVICE, {"rows": devices, "apart": device_apart_s}),
+        (_IDENTICAL, {"rows": points}) if measured else None,
+        (_SAME_DEVICE, {"rows": devices, "apart": device_apart_s}) if told else None,
     ]
 
 

@@ -149,7 +149,8 @@ async def _meet(session: AsyncSession, push: Incoming, users: dict[Sender, Wecha
         users[sender] = user = await wechat_users.met(session, *sender, now=now)
     else:
         await wechat_users.ask_unionid(session, user, now=now)
-    user.subscribed = True
+    if not user.subscribed:
+        user.subscribed = True
     last = user.last_message_at
     if isinstance(push.message, _SENT) and (last is None or now - last > _NOTICED_WITHIN):
         user.last_message_at = now
