@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from app import packages
+
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import ArrayLike, NDArray
-    from pyproj import Geod
+    from pyproj.geod import Geod
     from shapely.geometry.base import BaseGeometry
 
 
@@ -34,7 +36,8 @@ def load() -> None:
 
 @cache
 def _geod() -> Geod:
-    from pyproj import Geod
+    packages.announce("pyproj")  # of which coordinate systems and their database are 6 MB
+    from pyproj.geod import Geod
 
     return Geod(ellps="WGS84")
 

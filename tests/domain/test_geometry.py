@@ -3,11 +3,11 @@
 import math
 
 import numpy
-import pyproj
 import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from pyproj.geod import Geod
 
 from app.domain import geometry
 
@@ -125,7 +125,7 @@ def test_a_box_is_written_north_east_first() -> None:
 def test_whatever_is_within_the_radius_is_inside_the_box(
     centre: tuple[float, float], radius_m: float, azimuth: float
 ) -> None:
-    lon, lat, _ = pyproj.Geod(ellps="WGS84").fwd(*centre, azimuth, radius_m)
+    lon, lat, _ = Geod(ellps="WGS84").fwd(*centre, azimuth, radius_m)
     corners = geometry.around(*centre, radius_m).strip("()").replace("),(", ",").split(",")
     east, north, west, south = map(float, corners)
     assert west <= lon <= east

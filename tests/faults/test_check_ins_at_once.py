@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 import pytest
-from pyproj import Geod
+from pyproj.geod import Geod
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 from starlette.types import Receive, Scope, Send

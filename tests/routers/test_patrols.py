@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 import time_machine
 from httpx import AsyncClient, Response
-from pyproj import Geod
+from pyproj.geod import Geod
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 

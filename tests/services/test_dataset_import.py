@@ -9,7 +9,7 @@ from typing import Any
 import openpyxl
 import pytest
 import shapely
-from pyproj import Geod
+from pyproj.geod import Geod
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 

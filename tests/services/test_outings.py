@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
-from pyproj import Geod
+from pyproj.geod import Geod
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
