@@ -246,6 +246,31 @@ async def test_connections_that_died_in_their_sleep_are_replaced(
     await engine.dispose()
 
 
+async def test_a_database_that_dies_under_a_batch_loses_nothing(
+    real_sessions: Sessions, database_url: str, chat: Chat
+) -> None:
+    """Nobody hears `success`; when WeChat comes again, each message has one effect."""
+    engine = create_async_engine(
+        database_url.replace("postgresql://", "postgresql+psycopg://"),
+        connect_args={"application_name": "dies"},
+    )
+    queue = CallbackQueue(async_sessionmaker(engine), chat)
+    chat.slow = {"第2条"}
+    batch = asyncio.create_task(together(queue, push(1), push(2)))
+    await chat.entered.wait()
+    with psycopg.connect(database_url, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE application_name = 'dies'"
+        )
+    chat.may_go_on.set()
+    assert plainly(await batch) == [DatabaseUnavailable, DatabaseUnavailable]
+    assert await effects(real_sessions) == []
+    assert await together(queue, push(1), push(2)) == ["第1条2", "第2条2"]
+    assert await effects(real_sessions) == ["第1条", "第2条"]
+    await engine.dispose()
+
+
 async def test_a_database_that_is_down_is_told_to_all(chat: Chat) -> None:
     engine = create_async_engine("postgresql+psycopg://x@127.0.0.1:1/x")
     outcomes = await together(CallbackQueue(async_sessionmaker(engine), chat), push(1), push(2))
