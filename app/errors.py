@@ -65,6 +65,12 @@ class TooLarge(XunheError):
     )
 
 
+class TooSlow(XunheError):
+    """A body that stopped coming: silent for a minute, or not whole after a quarter of an hour."""
+
+    status, code, title = 408, "too-slow", "网络太慢，内容没有传完整，请再试一次。"
+
+
 # -- who is asking ---------------------------------------------------------------------------
 
 

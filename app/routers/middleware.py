@@ -1,5 +1,6 @@
 """What surrounds every request: its id, size, ETag, and its line in log and metrics."""
 
+import asyncio
 import hashlib
 import re
 import time
@@ -14,6 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 JSON_LIMIT = 1 << 20
 PHOTO_LIMIT = 20 << 20
 _MULTIPART_ALLOWANCE = 64 << 10
+# 20 MiB at 25 KB a second take as long; whoever sends nothing for a minute is gone.
+BODY_SILENCE_S = 60.0
+BODY_S = 900.0
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +68,7 @@ class RequestContext:
 
 
 class BodyLimit:
-    """413 as soon as a body is over its limit, announced or not."""
+    """413 as soon as a body is over its limit, announced or not; 408 when it does not come."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -76,11 +80,21 @@ class BodyLimit:
         photo = scope["path"].endswith("/photos")
         limit = PHOTO_LIMIT + _MULTIPART_ALLOWANCE if photo else JSON_LIMIT
         announced = Headers(scope=scope).get("content-length", "0")
-        seen = 0
+        seen, whole = 0, False
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + BODY_S
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, whole
+            if whole:
+                # What comes now is that the caller hung up, and may take as long as a download.
+                return await receive()
+            try:
+                async with asyncio.timeout_at(min(latest, loop.time() + BODY_SILENCE_S)):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, headers={"Connection": "close"}) from None
+            whole = not message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > limit or (announced.isdigit() and int(announced) > limit):
                 # An HTTPException, because FastAPI turns all others into a 400 while it reads.

@@ -19,6 +19,7 @@ from app.errors import (
     MethodNotAllowed,
     NotFound,
     TooLarge,
+    TooSlow,
     Unauthenticated,
     Unexpected,
     XunheError,
@@ -32,6 +33,7 @@ _BY_STATUS: Mapping[int, type[XunheError]] = {
     403: Forbidden,
     404: NotFound,
     405: MethodNotAllowed,
+    408: TooSlow,
     413: TooLarge,
 }
 
@@ -150,7 +152,12 @@ async def _of_database(_request: Request, error: Exception) -> Response:
 
 
 async def _of_anything(_request: Request, _error: Exception) -> Response:
-    return answer(Unexpected())
+    response = answer(Unexpected())
+    # This answer leaves outside of the middleware that names all others.
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    if request_id is not None:
+        response.headers["X-Request-Id"] = request_id
+    return response
 
 
 def install(app: FastAPI) -> None:

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
+from starlette.requests import ClientDisconnect
 
-from app.errors import Forbidden, TooLarge
+from app.errors import BadRequest, Forbidden, TooLarge
 from app.models import App
 from app.routers.deps import Now
 from app.wechat import callback
@@ -29,10 +30,14 @@ async def get_door(request: Request) -> Door:
 async def get_body(request: Request) -> bytes:
     """The body, of which no more is read than a push may have."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > callback.BODY_LIMIT:
-            raise TooLarge
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > callback.BODY_LIMIT:
+                raise TooLarge
+    except ClientDisconnect:
+        # Nobody hears this answer; without it the log would hold a stack trace for each.
+        raise BadRequest from None
     return bytes(body)
 
 
