@@ -72,4 +72,3 @@ def test_every_foreign_key_is_indexed(url: str) -> None:
         ).fetchall()
 
     assert bare == []
-
