@@ -300,5 +300,6 @@ def get_settings() -> Settings:
             "Evidence": "XUNHE_EVIDENCE_",
         }.get(error.title, "XUNHE_")
         first = error.errors(include_input=False, include_url=False)[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
+        # What stands below the variable's own name is how pydantic went about it.
+        name = "_".join(str(part) for part in first["loc"][:1]).upper()
         raise BadSettings(f"{prefix}{name}: {first['msg']}") from None
