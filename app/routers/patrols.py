@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 
-from app.models import PatrolState
+from app.models import PatrolKind, PatrolState
 from app.routers.deps import AnyCaller, InDatum, Me, Now, Reader, Session
 from app.routers.middleware import etag_of
 from app.schemas.fields import Code, Day
@@ -24,7 +24,8 @@ IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=200)]
 
 def said(id_: UUID, body: NewPatrol) -> Said:
     """What the phone said."""
-    return Said(id_, body.started_at, body.kind, body.reach_code, tuple(body.companions))
+    kind = body.kind or PatrolKind.foot
+    return Said(id_, body.started_at, kind, body.reach_code, tuple(body.companions or ()))
 
 
 def points_of(body: NewPoints) -> list[NewPoint]:

@@ -1,8 +1,9 @@
 """Consents, and the notices they are about."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app import models
 from app.models import NoticeKind
@@ -13,8 +14,9 @@ class NewConsent(Strict):
     """Yes or no to a notice; `version` is the one that was read, the one in force if left out."""
 
     notice: NoticeKind
-    agreed: bool
-    version: int | None = None
+    # Nobody agreed who sent "true", or 1.
+    agreed: Annotated[bool, Field(strict=True)]
+    version: Annotated[int, Field(strict=True)] | None = None
 
 
 class Consent(BaseModel):

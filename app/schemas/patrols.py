@@ -12,12 +12,12 @@ from app.services.patrol_lists import Shown
 
 
 class NewPatrol(Strict):
-    """Setting out."""
+    """Setting out; on foot and alone, unless it says otherwise."""
 
     started_at: Instant
     reach_code: Code | None = None
-    companions: Annotated[list[Code], Field(default_factory=list, max_length=50)]
-    kind: PatrolKind = PatrolKind.foot
+    companions: Annotated[list[Code], Field(max_length=50)] | None = None
+    kind: PatrolKind | None = None
 
 
 class NewPoint(Strict):

@@ -19,11 +19,12 @@ from app.services.access import Caller
 from app.services.patrol_lists import Shown
 
 # Without a finish there is only what was recorded: the last point or check-in, else the start.
+# A start that a wrong clock put into the future is not waited for.
 _CLOSE = text(
     """
     WITH overdue AS (
       SELECT p.id, p.started_at FROM patrols p
-      WHERE p.state = 'open' AND p.started_at < :before
+      WHERE p.state = 'open' AND least(p.started_at, p.received_at) < :before
       ORDER BY p.id LIMIT 500 FOR UPDATE SKIP LOCKED
     ), seen AS (
       SELECT o.id, o.started_at,

@@ -43,6 +43,13 @@ def test_a_notice_says_all_that_it_has_to(kind: NoticeKind) -> None:
     ]
 
 
+@pytest.mark.parametrize("agreed", ["true", "yes", 1, None])
+async def test_only_a_plain_yes_is_one(stranger: httpx.AsyncClient, agreed: object) -> None:
+    response = await stranger.post(PATH, json={"notice": "position", "agreed": agreed})
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid")
+
+
 async def test_a_stranger_may_consent_before_being_bound(
     stranger: httpx.AsyncClient, session: AsyncSession
 ) -> None:

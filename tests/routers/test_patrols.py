@@ -300,6 +300,28 @@ async def test_is_closed_after_twelve_hours_with_what_it_has(
     ]
 
 
+async def test_a_start_in_the_future_is_not_waited_for(li: Member, session: AsyncSession) -> None:
+    """The phone believes that it is next year."""
+    with time_machine.travel(NOW, tick=False):
+        url = f"/api/v1/patrols/{uuid4()}"
+        response = await li.client.put(url, json={"started_at": "2027-11-23T08:00:00+08:00"})
+    assert response.status_code == 201
+
+    assert await close(session, NOW + TWELVE_HOURS) == 0
+    assert await close(session, NOW + TWELVE_HOURS + timedelta(seconds=1)) == 1
+
+
+async def test_null_is_absent(li: Member) -> None:
+    url, body = f"/api/v1/patrols/{uuid4()}", {"started_at": today("08:00")}
+    nulls = {"reach_code": None, "companions": None, "kind": None}
+
+    first = await li.client.put(url, json=body | nulls)
+    second = await li.client.put(url, json=body | {"companions": [], "kind": "foot"})
+
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert (second.json()["kind"], second.json()["companions"]) == ("foot", [])
+
+
 async def test_the_worker_closes_them(li: Member, state: State) -> None:
     with time_machine.travel(NOW, tick=False):
         url = await start(li.client)
