@@ -273,6 +273,29 @@ async def test_absent_files_retire_nothing(session: AsyncSession, folder: Path) 
     assert (await one(session, models.Person, "P1")).retired_on is None
 
 
+async def test_a_leave_that_was_asked_for_here_is_not_missing_there(
+    session: AsyncSession, folder: Path
+) -> None:
+    await imported(session, folder)
+    holder = await one(session, models.Person, "P1")
+    session.add(
+        models.Exemption(
+            code="ASK-1",
+            holder_person_id=holder.id,
+            from_on=date(2026, 6, 1),
+            to_on=date(2026, 6, 30),
+            kind=models.ExemptionKind.leave,
+            reason="住院",
+            recorded_at=NOW,
+        )
+    )
+    await session.commit()
+
+    await imported(session, folder, deactivate_missing=True)
+
+    assert (await one(session, models.Exemption, "ASK-1")).retired_on is None
+
+
 async def test_documents_are_kept_for_the_operator_alone(
     session: AsyncSession, folder: Path
 ) -> None:

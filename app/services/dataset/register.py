@@ -157,7 +157,7 @@ async def _roll(session: AsyncSession, stem: str, codes: Collection[str] | None 
     if stem == "obligations":
         live &= table.c.code.not_like("PAIR-%")
     if stem == "exemptions":
-        live &= table.c.state == "granted"
+        live &= (table.c.state == "granted") & table.c.code.not_like("ASK-%")
     query = select(cast(table.c.id, String), live, *keys, *more)
     if stem == "patrols":
         query = query.where(table.c.code.is_not(None))

@@ -44,7 +44,13 @@ def test_wechatpy_reads_what_the_platform_encrypts(text: str) -> None:
 
 @pytest.mark.parametrize(
     "rubbish",
-    ["", "not base64!", "AAAA", SAMPLE_ENCRYPTED[:-24], Sealer("B" * 43, "wx1").encrypt(b"x")],
+    [
+        "",
+        "not base64!",
+        "AAAA",
+        SAMPLE_ENCRYPTED[:-24],
+        pytest.param(Sealer("B" * 43, "wx1").encrypt(b"x"), id="by another key"),
+    ],
 )
 def test_rubbish_is_unreadable(rubbish: str) -> None:
     with pytest.raises(Unreadable):
