@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from app import logs, parent
 from app.main import create_app
 from app.settings import get_settings
+from app.supervisor.connections import BoundedConnection
 
 DRAIN_S = 20
 # Longer than a reverse proxy keeps idle connections, so that it never uses one we have just closed.
@@ -48,7 +49,7 @@ def serve(factory: Callable[[], ASGIApp], listener: socket.socket) -> None:
         factory,
         factory=True,
         loop="uvloop",
-        http="httptools",
+        http=BoundedConnection,
         ws="none",
         lifespan="on",
         log_config=None,
