@@ -10,7 +10,7 @@ from structlog.typing import ExcInfo
 _SILENCED = (
     "PIL",
     "aiohttp",
-    "alembic",
+    "alembic.runtime.plugins",
     "fontTools",
     "httpcore",
     "httpx",

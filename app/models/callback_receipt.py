@@ -1,6 +1,7 @@
 """Callback receipts: what WeChat pushed, so that its retries have one effect and the same reply."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
@@ -11,7 +12,8 @@ from app.models.base import Base
 class CallbackReceipt(Base):
     """One message or event, by `key` (MsgId, or sender + time + event), with the reply we gave.
 
-    `failures` counts the tries that ended in a fault of ours; 0 once it was answered.
+    `failures` counts the tries that ended in a fault of ours; 0 once it was answered. `content` is
+    what such a push said, so that a message which made us fail every time is not lost.
     """
 
     __tablename__ = "callback_receipts"
@@ -21,6 +23,7 @@ class CallbackReceipt(Base):
     received_at: Mapped[datetime] = mapped_column(index=True)
     reply: Mapped[str | None]
     failures: Mapped[int] = mapped_column(default=0)
+    content: Mapped[dict[str, Any] | None]
 
 
 class CallbackNonce(Base):

@@ -39,6 +39,7 @@ _BY_STATUS: Mapping[int, type[XunheError]] = {
 
 _SENTENCES: Mapping[str, str] = {
     "missing": "必填项没有填写",
+    "model_attributes_type": "内容要用 JSON 发送（Content-Type: application/json）",
     "json_invalid": "内容不是完整的 JSON",
     "greater_than_equal": "不能小于 {ge}",
     "less_than_equal": "不能大于 {le}",

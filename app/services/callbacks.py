@@ -46,7 +46,7 @@ _CLAIM = f"""
     INSERT INTO callback_receipts AS receipt (app, key, received_at, failures)
     SELECT DISTINCT ON (app, key) app, key, received_at, 0
     FROM {_PUSHES} WHERE {_GENUINE} ORDER BY app, key, n
-    ON CONFLICT (app, key) DO UPDATE SET failures = 0 WHERE receipt.failures > 0
+    ON CONFLICT (app, key) DO UPDATE SET failures = 0, content = NULL WHERE receipt.failures > 0
     RETURNING app, key
 """  # noqa: S608
 _KNOWN = f"""
@@ -108,11 +108,19 @@ async def answer_together(
 async def count_failure(session: AsyncSession, push: Incoming) -> int | None:
     """How often the push has failed, this time included; None if it was answered meanwhile.
 
-    For a transaction of its own, which the failure's rollback does not reach.
+    What it said is kept with the count, lest a message that always makes us fail be lost. For a
+    transaction of its own, which the failure's rollback does not reach.
     """
+    content = push.message.model_dump(mode="json")
     failures: int | None = await session.scalar(
         insert(CallbackReceipt)
-        .values(app=push.app, key=push.message.key, received_at=push.received_at, failures=1)
+        .values(
+            app=push.app,
+            key=push.message.key,
+            received_at=push.received_at,
+            failures=1,
+            content=content,
+        )
         .on_conflict_do_update(
             index_elements=["app", "key"],
             set_={"failures": CallbackReceipt.failures + 1},

@@ -219,6 +219,11 @@ async def test_a_poison_message_is_given_up_after_the_last_try(
     for _ in range(2):
         assert await receive(real_sessions, read(push), chat) is None
     assert await effects(real_sessions) == 0
+    # What it said is kept for the operator.
+    async with real_sessions() as session:
+        (kept,) = await session.scalars(select(CallbackReceipt.content))
+    assert kept == read(push).message.model_dump(mode="json")
+    assert kept["content"] == fields()["Content"]
     # Others are not hurt by it.
     chat.failures = 0
     well = safe(document(fields(MsgId=2)), nonce="n2")
