@@ -1,0 +1,44 @@
+"""The web, the worker, the schema: `serve`, `worker`, `migrate`."""
+
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from app.cli.shell import app, read_settings
+
+if TYPE_CHECKING:
+    pass
+
+T = TypeVar("T")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="监听的地址。")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="端口，0 为任选一个空闲的。")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="网页进程数。")] = 2,
+    *,
+    with_worker: Annotated[bool, typer.Option("--with-worker", help="同时运行后台任务。")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="演示：示例数据与模拟微信。")] = False,
+) -> None:
+    """启动网页服务；就绪后在标准输出打印网址。"""
+    from app.supervisor.serving import serve
+
+    serve(host, port, workers=workers, with_worker=with_worker, demo=demo)
+
+
+@app.command()
+def worker() -> None:
+    """运行后台任务，直到收到停止信号。"""
+    from app.worker import run
+
+    run(read_settings())
+
+
+@app.command()
+def migrate() -> None:
+    """把数据库结构更新到最新。"""
+    from app.opening import held, migrate
+
+    with held(read_settings()) as url:
+        typer.echo("数据库结构已更新。" if migrate(url) else "数据库结构已是最新。")
