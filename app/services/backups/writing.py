@@ -4,9 +4,10 @@ import asyncio
 import errno
 import hashlib
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -129,17 +130,11 @@ def _note(url: str, now: datetime) -> None:
 def _aside(file: Path) -> "Iterator[tempfile._TemporaryFileWrapper[bytes]]":
     """A file that takes its name when all is well, and vanishes otherwise."""
     try:
-        with tempfile.NamedTemporaryFile(  # it is made with mode 0600
-            dir=file.parent, prefix=f".{file.name}.", suffix=".part", delete=False
-        ) as target:
-            part = Path(target.name)
-            try:
-                yield target
-                target.flush()
-                os.fsync(target.fileno())
-                part.replace(file)
-            finally:
-                part.unlink(missing_ok=True)
+        with _passing(file.parent, f".{file.name}.", ".part") as target:
+            yield target
+            target.flush()
+            os.fsync(target.fileno())
+            Path(target.name).replace(file)
         folder = os.open(file.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -153,5 +148,36 @@ def _aside(file: Path) -> "Iterator[tempfile._TemporaryFileWrapper[bytes]]":
 
 @contextmanager
 def _dumped_into(folder: Path) -> Iterator[Path]:
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".xunhe.", suffix=".dump.part") as file:
+    with _passing(folder, ".xunhe.", ".dump.part") as file:
         yield Path(file.name)
+
+
+@contextmanager
+def _passing(
+    folder: Path, prefix: str, suffix: str
+) -> "Iterator[tempfile._TemporaryFileWrapper[bytes]]":
+    """A file for us alone (0600) whose name is gone afterwards, whatever happens."""
+    with ExitStack() as stack:
+        with _undisturbed():
+            file = stack.enter_context(
+                tempfile.NamedTemporaryFile(dir=folder, prefix=prefix, suffix=suffix, delete=False)
+            )
+            stack.callback(Path(file.name).unlink, missing_ok=True)
+        yield file
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let a signal wait for the moment in which a file is there and nobody would remove it."""
+    came: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda signalled, _frame: came.append(signalled))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for told in came:
+        signal.raise_signal(told)
