@@ -125,7 +125,7 @@ def released(counts: Mapping[str, int], photos: int, lost: int) -> str:
 
 _HEADS: Mapping[str, str] = {
     "accepted": "已记录",
-    "flagged": "已收到，需要人工核对，不影响先计入待核",
+    "flagged": "已收到，先记为待核，管理员核对后计入",
     "rejected": "已收到，但界碑的码不对，先不计入，由人工核对",
 }
 _ASK_PHOTO = "请再发照片；没有照片请回复“无照片 原因”。"

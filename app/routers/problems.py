@@ -87,14 +87,21 @@ def explain_fields(
                 if within is None
                 else ("body", *within, *error["loc"])
             ),
-            "detail": (
-                error["msg"]
-                if error["type"] in {"instant", "text"}
-                else _SENTENCES.get(error["type"], "格式不对").format(**error.get("ctx", {}))
-            ),
+            "detail": _sentence(error),
         }
         for error in errors
     ]
+
+
+def _sentence(error: Any) -> str:
+    """What is wrong with one field; our own checks say it in Chinese themselves."""
+    if error["type"] in {"instant", "text"}:
+        return str(error["msg"])
+    values = dict(error.get("ctx", {}))
+    if "expected" in values:
+        # Pydantic lists what may stand there in English.
+        values["expected"] = values["expected"].replace(", ", "、").replace(" or ", "、")
+    return _SENTENCES.get(error["type"], "格式不对").format(**values)
 
 
 def body_of(error: XunheError) -> dict[str, object]:

@@ -233,7 +233,7 @@ async def test_bad_fields_are_named(li: Member) -> None:
         {"pointer": "/position/lon", "detail": "不能大于 180.0"},
         {"pointer": "/position/lat", "detail": "不能小于 -90.0"},
         {"pointer": "/position/accuracy_m", "detail": "不能小于 0.0"},
-        {"pointer": "/position/datum", "detail": "只能是以下之一：'gcj02' or 'wgs84'"},
+        {"pointer": "/position/datum", "detail": "只能是以下之一：'gcj02'、'wgs84'"},
         {"pointer": "/stele/code", "detail": "必填项没有填写"},
         {"pointer": "/note", "detail": "文字里有无法保存的控制字符"},
         {"pointer": "/photos_expected", "detail": "不能大于 30"},
