@@ -10,7 +10,7 @@ from app.models.base import Base
 
 
 class CallbackReceipt(Base):
-    """One message or event, by `key` (MsgId, or sender + time + event), with the reply we gave.
+    """One message or event with the reply we gave; `key` is a digest that names no sender.
 
     `failures` counts the tries that ended in a fault of ours; 0 once it was answered. `content` is
     what such a push said, so that a message which made us fail every time is not lost.

@@ -14,6 +14,7 @@ from app.models import (
     Application,
     ApplicationKind,
     ApplicationState,
+    CallbackReceipt,
     Conversation,
     HeldMessage,
     Login,
@@ -169,6 +170,11 @@ async def _part(session: AsyncSession, wechat_user: WechatUser) -> Sequence[Wech
 
 async def forget(session: AsyncSession, wechat_user: WechatUser, *, now: datetime) -> None:
     """Erase a WeChat user who unsubscribed or revoked: what they recorded as a person stays."""
+    await session.execute(
+        update(CallbackReceipt)
+        .where(CallbackReceipt.content["openid"].astext == wechat_user.openid)
+        .values(content=None)
+    )
     wechat_user.person_id = wechat_user.bound_at = None
     wechat_user.openid = wechat_user.unionid = None
     wechat_user.subscribed = False

@@ -6,6 +6,7 @@ one is a batch of one. Locks are taken in one order everywhere: nonces, then rec
 """
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -105,6 +106,11 @@ async def answer_together(
     return told
 
 
+def _key(push: Incoming) -> str:
+    """The push's name in our receipts: a digest, because it begins with the sender's openid."""
+    return hashlib.sha256(push.message.key.encode()).hexdigest()
+
+
 async def count_failure(session: AsyncSession, push: Incoming) -> int | None:
     """How often the push has failed, this time included; None if it was answered meanwhile.
 
@@ -116,7 +122,7 @@ async def count_failure(session: AsyncSession, push: Incoming) -> int | None:
         insert(CallbackReceipt)
         .values(
             app=push.app,
-            key=push.message.key,
+            key=_key(push),
             received_at=push.received_at,
             failures=1,
             content=content,
@@ -135,7 +141,7 @@ async def earlier_reply(session: AsyncSession, push: Incoming) -> str | None:
     """What was answered to the push before."""
     reply: str | None = await session.scalar(
         select(CallbackReceipt.reply).where(
-            CallbackReceipt.app == push.app, CallbackReceipt.key == push.message.key
+            CallbackReceipt.app == push.app, CallbackReceipt.key == _key(push)
         )
     )
     return reply
@@ -159,7 +165,7 @@ async def last_heard_at(session: AsyncSession, app: App) -> datetime | None:
 
 def _same(push: Incoming) -> tuple[App, str]:
     """What makes two pushes the same message."""
-    return push.app, push.message.key
+    return push.app, _key(push)
 
 
 def _json(pushes: Sequence[Incoming]) -> str:
@@ -168,7 +174,7 @@ def _json(pushes: Sequence[Incoming]) -> str:
             {
                 "n": n,
                 "app": push.app,
-                "key": push.message.key,
+                "key": _key(push),
                 "timestamp": push.nonce.timestamp,
                 "nonce": push.nonce.nonce,
                 "digest": f"\\x{push.nonce.digest.hex()}",
@@ -183,7 +189,7 @@ async def _keep(session: AsyncSession, replies: Sequence[tuple[Incoming, str | N
     rows = [
         {
             "app": push.app,
-            "key": push.message.key,
+            "key": _key(push),
             "received_at": push.received_at,
             "reply": reply,
         }

@@ -11,6 +11,7 @@ from app.models import (
     App,
     Application,
     ApplicationKind,
+    CallbackReceipt,
     Conversation,
     HeldMessage,
     Login,
@@ -153,11 +154,24 @@ async def test_whoever_unsubscribes_is_forgotten_and_their_records_stay(
                 created_at=NOW,
             )
         )
+        session.add(
+            CallbackReceipt(
+                app="service_account",
+                key=str(user.id),
+                received_at=NOW,
+                failures=3,
+                content={"openid": user.openid, "content": "我家在示例村3号"},
+            )
+        )
     await session.commit()
 
     await bindings.forget(session, chat, now=NOW)
     await session.commit()
 
+    rows = await session.execute(select(CallbackReceipt.key, CallbackReceipt.content))
+    receipts = {key: content for key, content in rows}  # noqa: C416  mypy reads a Row this way
+    assert receipts[str(chat.id)] is None
+    assert receipts[str(other.id)] is not None
     await session.refresh(chat)
     assert (chat.openid, chat.unionid, chat.person_id, chat.erased_at, chat.subscribed) == (
         None,
