@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from app.models import ApplicationState
 from app.routers.deps import Manager, Now, Session
 from app.schemas.applications import Application, NewDecline, NewJoin
-from app.schemas.pages import Page, cursor_of, read_cursor
+from app.schemas.pages import Page, page_of, read_cursor
 from app.services import applications
 
 router = APIRouter(prefix="/api/v1/applications", tags=["management"])
@@ -26,10 +26,8 @@ async def list_applications(
     rows = await applications.listed(
         session, manager, state=state, after=read_cursor(cursor), limit=limit + 1
     )
-    last = rows[limit - 1].application if len(rows) > limit else None
-    return Page(
-        items=[Application.of(row) for row in rows[:limit]],
-        next=cursor_of(last.created_at, last.id) if last else None,
+    return page_of(
+        rows, limit, Application.of, lambda row: (row.application.created_at, row.application.id)
     )
 
 

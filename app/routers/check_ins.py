@@ -11,7 +11,7 @@ from app.models import Person, Source, Verdict
 from app.routers.deps import InDatum, Manager, Me, Now, Reader, Session, Token
 from app.schemas.check_ins import CheckIn, NewAnswer, NewCheckIn, NewReview
 from app.schemas.fields import Code, Day
-from app.schemas.pages import Page, cursor_of, read_cursor
+from app.schemas.pages import Page, page_of, read_cursor
 from app.services import check_in_lists, reviews
 from app.services.check_in_lists import Wanted
 from app.services.new_check_in import NewCheckIn as Said
@@ -91,11 +91,7 @@ async def list_check_ins(
     found = await check_in_lists.page(
         session, caller, which, after=read_cursor(cursor), limit=limit + 1
     )
-    last = found[limit - 1].check_in if len(found) > limit else None
-    return Page(
-        items=[CheckIn.of(each) for each in found[:limit]],
-        next=cursor_of(last.at, last.id) if last else None,
-    )
+    return page_of(found, limit, CheckIn.of, lambda each: (each.check_in.at, each.check_in.id))
 
 
 @router.post("/{id}/review")

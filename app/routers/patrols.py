@@ -9,7 +9,7 @@ from app.models import PatrolKind, PatrolState
 from app.routers.deps import AnyCaller, InDatum, Me, Now, Reader, Session
 from app.routers.middleware import etag_of
 from app.schemas.fields import Code, Day
-from app.schemas.pages import Page, cursor_of, read_cursor
+from app.schemas.pages import Page, page_of, read_cursor
 from app.schemas.patrols import Appended, NewFinish, NewPatrol, NewPoints, Patrol
 from app.services import companions, patrol_lists, patrols, tracks
 from app.services.access import Caller
@@ -123,8 +123,4 @@ async def list_patrols(
     found = await patrol_lists.page(
         session, caller, which, after=read_cursor(cursor), limit=limit + 1
     )
-    last = found[limit - 1].patrol if len(found) > limit else None
-    return Page(
-        items=[Patrol.of(each) for each in found[:limit]],
-        next=cursor_of(last.started_at, last.id) if last else None,
-    )
+    return page_of(found, limit, Patrol.of, lambda each: (each.patrol.started_at, each.patrol.id))

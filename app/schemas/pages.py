@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from app.errors import BadRequest
 
+Found = TypeVar("Found")
 Item = TypeVar("Item")
 
 
@@ -22,13 +23,27 @@ class Page(BaseModel, Generic[Item]):
     next: str | None
 
 
-def cursor_of(at: datetime, id_: UUID) -> str:
+def page_of(
+    found: Sequence[Found],
+    limit: int,
+    show: Callable[[Found], Item],
+    place: Callable[[Found], tuple[datetime, UUID]],
+) -> "Page[Item]":
+    """The first `limit` of what was found, asked for with one more than that; `place` orders it."""
+    more = len(found) > limit
+    return Page(
+        items=[show(each) for each in found[:limit]],
+        next=_cursor_of(*place(found[limit - 1])) if more else None,
+    )
+
+
+def _cursor_of(at: datetime, id_: UUID) -> str:
     """The place of a row in a list that is ordered by instant and id."""
     return base64.urlsafe_b64encode(orjson.dumps([at.isoformat(), str(id_)])).decode()
 
 
 def read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
-    """Where `cursor_of` was; raises `BadRequest` for anything that it did not make."""
+    """Where `_cursor_of` was; raises `BadRequest` for anything that it did not make."""
     if cursor is None:
         return None
     try:
