@@ -83,40 +83,11 @@ def _row(
     limits: Limits,
     settings: Settings,
 ) -> dict[str, Any]:
-    picked = new.source is Source.chat
     nearest = place.steles[0] if place.steles else None
-    named: evidence.NamedStele | None = None
-    if stele is not None:
-        metres = geometry.distance_m(new.lon, new.lat, stele.lon, stele.lat)
-        named = evidence.NamedStele(
-            distance_m=metres,
-            radius_m=stele.radius_m,
-            nearest_distance_m=nearest.distance_m if nearest else metres,
-            nearest_is_named=nearest is None or nearest.id == stele.id,
-            code=code.value if code is not None else None,
-        )
-    verdict, findings = evidence.judge(
-        evidence.Facts(
-            at=new.at,
-            received_at=new.received_at,
-            person_id=new.person.id,
-            patrol_id=outing.patrol_id,
-            lon=new.lon,
-            lat=new.lat,
-            accuracy_m=new.accuracy_m,
-            picked_on_map=picked,
-            in_area_of_interest=facts.is_in_area(settings.area_of_interest, new.lon, new.lat),
-            stele=named,
-            patrol_times=outing.times,
-            neighbours=around.neighbours,
-            elsewhere_m=around.elsewhere_m,
-            identical_on_days=around.identical_on_days,
-            device_shared=around.device_shared,
-        ),
-        limits,
-    )
+    named = _named(new, stele, code, nearest)
+    verdict, findings = evidence.judge(_facts(new, outing, named, around, settings), limits)
     within = named is not None and named.distance_m <= named.radius_m + evidence.allowance_m(
-        new.accuracy_m, picked, limits
+        new.accuracy_m, new.source is Source.chat, limits
     )
     return {
         "id": new.id,
@@ -153,6 +124,49 @@ def _row(
         "withdrawn_at": None,
         "content_digest": new.digest,
     }
+
+
+def _named(
+    new: NewCheckIn, stele: Any, code: Standing | None, nearest: places.SteleHere | None
+) -> evidence.NamedStele | None:
+    """The stele that the check-in names, seen from where it was made."""
+    if stele is None:
+        return None
+    metres = geometry.distance_m(new.lon, new.lat, stele.lon, stele.lat)
+    return evidence.NamedStele(
+        distance_m=metres,
+        radius_m=stele.radius_m,
+        nearest_distance_m=nearest.distance_m if nearest else metres,
+        nearest_is_named=nearest is None or nearest.id == stele.id,
+        code=code.value if code is not None else None,
+    )
+
+
+def _facts(
+    new: NewCheckIn,
+    outing: Outing,
+    named: evidence.NamedStele | None,
+    around: Surroundings,
+    settings: Settings,
+) -> evidence.Facts:
+    """All that the checks look at."""
+    return evidence.Facts(
+        at=new.at,
+        received_at=new.received_at,
+        person_id=new.person.id,
+        patrol_id=outing.patrol_id,
+        lon=new.lon,
+        lat=new.lat,
+        accuracy_m=new.accuracy_m,
+        picked_on_map=new.source is Source.chat,
+        in_area_of_interest=facts.is_in_area(settings.area_of_interest, new.lon, new.lat),
+        stele=named,
+        patrol_times=outing.times,
+        neighbours=around.neighbours,
+        elsewhere_m=around.elsewhere_m,
+        identical_on_days=around.identical_on_days,
+        device_shared=around.device_shared,
+    )
 
 
 def _snapshot(
