@@ -17,8 +17,9 @@ help: ## What can be made
 
 install: $(VENV)/installed $(VENDOR)/installed ## Everything that xunhe needs, into .venv and app/web/static/vendor
 
+# Debian packs venv apart from its python3.
 $(UV):
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { apt-get update -q && apt-get install -y -q python3-venv && $(PYTHON) -m venv --clear $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 # Compiled now: uv leaves that to the first start, which where PYTHONDONTWRITEBYTECODE is set means to
