@@ -5,15 +5,18 @@ from app.models.api_key import ApiKey
 from app.models.application import Application, ApplicationKind, ApplicationState
 from app.models.audit_entry import AuditEntry
 from app.models.base import Base, Box, uuid7
+from app.models.call import Call
 from app.models.callback_receipt import CallbackNonce, CallbackReceipt
 from app.models.chat_media import ChatMedia, MediaKind, MediaState
 from app.models.check_in import CheckIn, CheckInVerdict, Source, Verdict
 from app.models.companion import Companion
 from app.models.consent import Consent, NoticeKind
 from app.models.conversation import Conversation, HeldMessage
+from app.models.credit import Credit
 from app.models.exemption import Exemption, ExemptionKind, ExemptionState
 from app.models.grid_cell import GridCell, GridCellKind
 from app.models.invitation import Invitation
+from app.models.late_entry import LateEntry, LateEntryState
 from app.models.letter import Letter
 from app.models.login import Login
 from app.models.membership import Membership
@@ -27,6 +30,18 @@ from app.models.photo import Image, Photo
 from app.models.post import AreaKind, Post, PostKind, is_held
 from app.models.rate_bucket import RateBucket
 from app.models.reach import Reach
+from app.models.reminder import (
+    Channel,
+    Delivery,
+    DeliveryState,
+    Reminder,
+    ReminderItem,
+    ReminderKind,
+    ReminderState,
+)
+from app.models.rulebook import Rulebook
+from app.models.send_permit import SendPermit
+from app.models.standing import StaleStanding, Standing
 from app.models.stele import Stele, SteleKind, StelePrint
 from app.models.subscription import Subscription
 from app.models.track_point import Mark, TrackPoint
@@ -45,14 +60,19 @@ __all__ = [
     "AuditEntry",
     "Base",
     "Box",
+    "Call",
     "CallbackNonce",
     "CallbackReceipt",
+    "Channel",
     "ChatMedia",
     "CheckIn",
     "CheckInVerdict",
     "Companion",
     "Consent",
     "Conversation",
+    "Credit",
+    "Delivery",
+    "DeliveryState",
     "Exemption",
     "ExemptionKind",
     "ExemptionState",
@@ -63,6 +83,8 @@ __all__ = [
     "HolderKind",
     "Image",
     "Invitation",
+    "LateEntry",
+    "LateEntryState",
     "Letter",
     "Login",
     "Mark",
@@ -88,8 +110,16 @@ __all__ = [
     "PostKind",
     "RateBucket",
     "Reach",
+    "Reminder",
+    "ReminderItem",
+    "ReminderKind",
+    "ReminderState",
     "Role",
+    "Rulebook",
+    "SendPermit",
     "Source",
+    "StaleStanding",
+    "Standing",
     "Stele",
     "SteleKind",
     "StelePrint",

@@ -34,7 +34,8 @@ class CheckIn(Base):
     `id` is the phone's (chat: ours). lon and lat are WGS-84; `raw_*` is what came in `datum`, so
     that a wrong belief about the datum can be mended later. `grid_cell_ids` are all covering cells
     of every kind and their ancestors. `place` is what the answer shows of cell, stele and reach.
-    `stele_*` is about the stele named, `nearest_stele_*` about the nearest one.
+    `stele_*` is about the stele named, `nearest_stele_*` about the nearest one; `*_within` whether
+    it was within the stele's radius (for a stele that is named: plus what the position is unsure).
     """
 
     __tablename__ = "check_ins"
@@ -72,6 +73,7 @@ class CheckIn(Base):
     stele_within: Mapped[bool | None]
     nearest_stele_id: Mapped[UUID | None] = mapped_column(ForeignKey("steles.id"))
     nearest_stele_distance_m: Mapped[float | None]
+    nearest_stele_within: Mapped[bool | None]
     place: Mapped[dict[str, Any]]
     note: Mapped[str | None]
     device: Mapped[str | None]

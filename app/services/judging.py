@@ -112,6 +112,7 @@ def _row(
         "stele_within": within if named else None,
         "nearest_stele_id": nearest.id if nearest else None,
         "nearest_stele_distance_m": round(nearest.distance_m, 1) if nearest else None,
+        "nearest_stele_within": nearest.distance_m <= nearest.radius_m if nearest else None,
         "place": _snapshot(place, stele, named, within, nearest),
         "note": new.note or None,
         "device": new.device or None,

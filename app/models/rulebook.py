@@ -1,0 +1,20 @@
+"""The rulebook: by which settings the credits in the database were judged."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+
+class Rulebook(Base):
+    """One row. When the settings say otherwise, everything is judged anew."""
+
+    __tablename__ = "rulebook"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    count_from: Mapped[date | None]
+    pairing_duty: Mapped[str]
+    judged_at: Mapped[datetime]
