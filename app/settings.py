@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import date
+from datetime import date, time
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
@@ -172,7 +172,65 @@ class Templates(BaseSettings):
     model_config = _config("XUNHE_TEMPLATE_")
 
     reminder: Annotated[MessageTemplate | None, NoDecode, BeforeValidator(_from_json)] = None
+    """A template message to a follower of the service account."""
+    reminder_long_term: Annotated[MessageTemplate | None, NoDecode, BeforeValidator(_from_json)] = (
+        None
+    )
+    """A long-term subscription of the service account, where its category has one."""
+    reminder_mini_program: Annotated[
+        MessageTemplate | None, NoDecode, BeforeValidator(_from_json)
+    ] = None
+    """A one-time subscription of the mini-program."""
+    reminder_service_account: Annotated[
+        MessageTemplate | None, NoDecode, BeforeValidator(_from_json)
+    ] = None
+    """A one-time subscription of the service account."""
     problem: Annotated[MessageTemplate | None, NoDecode, BeforeValidator(_from_json)] = None
+
+
+class PairingDuty(StrEnum):
+    """What the pairings of a department oblige it to: one duty in all, or one for each reach."""
+
+    department = "department"
+    reach = "reach"
+
+
+_HOURS = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})")
+
+
+class Reminders(BaseSettings):
+    """When people may be disturbed, and how often."""
+
+    model_config = _config("XUNHE_REMINDER_")
+
+    hours: str = "9:00-11:30,14:30-17:30"
+    most_a_week: int = Field(2, ge=1, le=7)
+    most_a_slice: int = Field(3, ge=1, le=20)
+    apart_days: int = Field(7, ge=1, le=60)
+    review_workdays: int = Field(3, ge=1, le=30)
+
+    @field_validator("hours")
+    @classmethod
+    def _are_spans_of_a_day(cls, value: str) -> str:
+        for part in value.split(","):
+            found = _HOURS.fullmatch(part.strip())
+            if not found:
+                raise ValueError("must be spans such as 9:00-11:30,14:30-17:30")
+            begin, end = (
+                time(int(found[1]), int(found[2])),
+                time(int(found[3]), int(found[4])),
+            )
+            if begin >= end:
+                raise ValueError("a span must end after it begins")
+        return value
+
+    @property
+    def spans(self) -> list[tuple[time, time]]:
+        """The hours of a workday in which messages go out, at the lake."""
+        return [
+            (time(int(a), int(b)), time(int(c), int(d)))
+            for a, b, c, d in _HOURS.findall(self.hours)
+        ]
 
 
 class RateLimits(BaseSettings):
@@ -217,6 +275,9 @@ class Settings(BaseSettings):
     wechat_api_url: str = "https://api.weixin.qq.com"
     area_of_interest: Path | None = None
     count_from: date | None = None
+    pairing_duty: PairingDuty = PairingDuty.department
+    pairing_times: int = Field(6, ge=0, le=365)
+    workdays_file: Path | None = None
     trusted_proxies: Annotated[list[IPv4Network | IPv6Network], NoDecode] = []
     alert_webhook: SecretStr | None = None
     callback_silent_h: int = Field(24, ge=0)
@@ -235,6 +296,7 @@ class Settings(BaseSettings):
     mini_program: MiniProgram = Field(default_factory=MiniProgram)
     templates: Templates = Field(default_factory=Templates)
     s3: S3 = Field(default_factory=S3)
+    reminders: Reminders = Field(default_factory=Reminders)
     rate_limit: RateLimits = Field(default_factory=RateLimits)
     evidence: Evidence = Field(default_factory=Evidence)
 
@@ -295,6 +357,7 @@ def get_settings() -> Settings:
             "MiniProgram": "XUNHE_MINI_PROGRAM_",
             "Database": "XUNHE_DATABASE_",
             "Templates": "XUNHE_TEMPLATE_",
+            "Reminders": "XUNHE_REMINDER_",
             "S3": "XUNHE_S3_",
             "RateLimits": "XUNHE_RATE_LIMIT_",
             "Evidence": "XUNHE_EVIDENCE_",
