@@ -1,0 +1,350 @@
+"""Credits: which day's patrol counts for which obligation, written with whatever causes it.
+
+One statement says what ought to be there for some patrols; what is there is brought to that.
+Whoever judges patrols holds the books together with others (`hold`), whoever changes rules has them
+alone (`hold_alone`): neither ever judges by what the other is just changing.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import LiteralString
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.database import Question, at_once
+
+# Any number that nothing else in this database uses as an advisory lock.
+_BOOKS = 0x7875_6E68_6502
+_TOGETHER = 2000
+_ALL_BEYOND = 20_000
+
+_HOLD = "SELECT pg_advisory_xact_lock_shared(%(books)s)"
+_HOLD_ALONE = "SELECT pg_advisory_xact_lock(%(books)s)"
+_LOCK_PATROLS = """
+    SELECT id FROM patrols
+    WHERE id IN (SELECT patrol_id FROM check_ins WHERE id = ANY(%(check_ins)s))
+    ORDER BY id FOR NO KEY UPDATE
+"""
+
+# Whether a visit `v` (reach_id, grid_cell_ids, stele_id) lies in the area of an obligation `b`, on
+# the day of a patrol `p`.
+IN_AREA: LiteralString = """
+    CASE b.area_kind
+      WHEN 'any' THEN true
+      WHEN 'reach' THEN v.reach_id = b.reach_id
+      WHEN 'grid_cell' THEN b.grid_cell_id = ANY(v.grid_cell_ids)
+      WHEN 'stele' THEN v.stele_id = b.stele_id
+      WHEN 'paired' THEN EXISTS (
+        SELECT FROM pairings r
+        WHERE r.reach_id = v.reach_id
+          AND (r.from_on IS NULL OR r.from_on <= p.started_on)
+          AND (r.to_on IS NULL OR r.to_on >= p.started_on)
+          AND (r.retired_on IS NULL OR r.retired_on > p.started_on)
+          AND (r.department_id = b.holder_organisation_id OR r.department_id IN (
+            SELECT m.organisation_id FROM memberships m
+            WHERE m.person_id = b.holder_person_id AND m.revoked_at IS NULL
+              AND (m.from_on IS NULL OR m.from_on <= p.started_on)
+              AND (m.to_on IS NULL OR m.to_on >= p.started_on))))
+      ELSE false END
+"""
+# A check-in `i` as such a visit: the stele that it names, or else the one that stands there.
+VISIT: LiteralString = """
+    i.id, i.reach_id, i.grid_cell_ids,
+    CASE WHEN i.stele_id IS NULL THEN CASE WHEN i.nearest_stele_within THEN i.nearest_stele_id END
+      ELSE CASE WHEN i.stele_within THEN i.stele_id END END AS stele_id
+"""
+
+# What ought to be there for the patrols. An organisation's obligations are met by its members of
+# that day and those of its descendants; a post's deputy walks for the person who holds it.
+_OUGHT: LiteralString = f"""
+    WITH RECURSIVE outings AS MATERIALIZED (
+      SELECT p.* FROM patrols p
+      WHERE p.id = ANY(%(patrols)s) AND p.retired_on IS NULL
+        AND p.started_on >= coalesce((SELECT count_from FROM rulebook), '-infinity')
+    ), walkers AS MATERIALIZED (
+      SELECT p.id AS patrol_id, p.started_on AS day, p.person_id FROM outings p
+      UNION
+      SELECT p.id, p.started_on, c.person_id FROM outings p
+      JOIN companions c ON c.patrol_id = p.id AND c.removed_at IS NULL AND c.declined_at IS NULL
+    ), homes AS (
+      SELECT w.patrol_id, w.day, m.organisation_id FROM walkers w
+      JOIN people h ON h.id = w.person_id AND (h.retired_on IS NULL OR h.retired_on > w.day)
+      JOIN memberships m ON m.person_id = w.person_id AND m.revoked_at IS NULL
+        AND (m.from_on IS NULL OR m.from_on <= w.day) AND (m.to_on IS NULL OR m.to_on >= w.day)
+      UNION
+      SELECT u.patrol_id, u.day, g.parent_id FROM homes u
+      JOIN organisations g ON g.id = u.organisation_id AND g.parent_id IS NOT NULL
+    ), claims AS (
+      SELECT w.patrol_id, b.id AS obligation_id, false AS proxy FROM walkers w
+      JOIN obligations b ON b.holder_person_id = w.person_id
+      UNION ALL
+      SELECT u.patrol_id, b.id, false FROM homes u
+      JOIN obligations b ON b.holder_organisation_id = u.organisation_id
+      UNION ALL
+      SELECT w.patrol_id, b.id, true FROM walkers w
+      JOIN posts t ON t.deputy_id = w.person_id
+        AND (t.from_on IS NULL OR t.from_on <= w.day) AND (t.to_on IS NULL OR t.to_on >= w.day)
+        AND (t.retired_on IS NULL OR t.retired_on > w.day)
+      JOIN obligations b ON b.holder_person_id = t.person_id
+      LEFT JOIN steles bs ON bs.id = b.stele_id
+      LEFT JOIN reaches br ON br.id = coalesce(b.reach_id, bs.reach_id)
+      LEFT JOIN grid_cells bc ON bc.id = b.grid_cell_id
+      WHERE t.area_kind IS NULL
+        OR (t.area_kind = 'waterbody' AND br.waterbody_id = t.waterbody_id)
+        OR (t.area_kind = 'reach' AND br.id = t.reach_id)
+        OR (t.area_kind = 'grid_cell' AND t.grid_cell_id = ANY(bc.lineage))
+        OR (t.area_kind = 'stele' AND b.stele_id = t.stele_id)
+    ), claimed AS (
+      SELECT patrol_id, obligation_id, bool_and(proxy) AS proxy FROM claims GROUP BY 1, 2
+    ), ought AS MATERIALIZED (
+      SELECT b.id AS obligation_id, p.started_on AS day, p.id AS patrol_id,
+        NOT s.counts AS pending, c.proxy
+      FROM claimed c
+      JOIN outings p ON p.id = c.patrol_id
+      JOIN obligations b ON b.id = c.obligation_id
+      LEFT JOIN people hp ON hp.id = b.holder_person_id
+      LEFT JOIN organisations ho ON ho.id = b.holder_organisation_id
+      LEFT JOIN reaches ar ON ar.id = b.reach_id
+      LEFT JOIN grid_cells ac ON ac.id = b.grid_cell_id
+      LEFT JOIN steles ast ON ast.id = b.stele_id
+      LEFT JOIN letters al ON al.id = b.letter_id
+      CROSS JOIN LATERAL (
+        SELECT b.starts_on <= p.started_on AND (b.ends_on IS NULL OR b.ends_on >= p.started_on)
+          AND p.started_on < coalesce(
+            least(b.retired_on, hp.retired_on, ho.retired_on, ar.retired_on, ac.retired_on,
+              ast.retired_on, al.retired_on), 'infinity')
+          AND (b.months IS NULL OR CASE
+            WHEN CAST(split_part(b.months, '-', 1) AS int)
+              <= CAST(split_part(b.months, '-', -1) AS int)
+            THEN extract(month FROM p.started_on) BETWEEN CAST(split_part(b.months, '-', 1) AS int)
+              AND CAST(split_part(b.months, '-', -1) AS int)
+            ELSE extract(month FROM p.started_on) >= CAST(split_part(b.months, '-', 1) AS int)
+              OR extract(month FROM p.started_on) <= CAST(split_part(b.months, '-', -1) AS int)
+            END)
+          AND (coalesce(cardinality(b.kinds), 0) = 0 OR p.kind = ANY(b.kinds))
+          AND (coalesce(b.min_minutes, 0) = 0 OR p.duration_s >= b.min_minutes * 60)
+          AND (coalesce(b.min_metres, 0) = 0 OR p.distance_m >= b.min_metres)
+          AND (b.holder_person_id IS NULL OR EXISTS (
+            SELECT FROM memberships m
+            WHERE m.person_id = b.holder_person_id AND m.revoked_at IS NULL
+              AND (m.from_on IS NULL OR m.from_on <= p.started_on)
+              AND (m.to_on IS NULL OR m.to_on >= p.started_on)))
+          AND NOT EXISTS (
+            SELECT FROM exemptions x
+            WHERE (x.holder_person_id = b.holder_person_id
+                OR x.holder_organisation_id = b.holder_organisation_id)
+              AND (x.obligation_id IS NULL OR x.obligation_id = b.id) AND x.state = 'granted'
+              AND p.started_on BETWEEN x.from_on AND x.to_on
+              AND (x.retired_on IS NULL OR x.retired_on > p.started_on)) AS fits
+      ) f
+      CROSS JOIN LATERAL (
+        SELECT bool_or(v.accepted) AS counts FROM (
+          SELECT i.verdict = 'accepted' AS accepted, {VISIT}
+          FROM check_ins i
+          WHERE i.patrol_id = p.id AND i.withdrawn_at IS NULL AND i.verdict <> 'rejected'
+          UNION ALL
+          -- On paper there is only the area that was patrolled.
+          SELECT true, NULL, p.reach_id, pc.lineage, p.stele_id
+          FROM (SELECT) AS one LEFT JOIN grid_cells pc ON pc.id = p.grid_cell_id
+          WHERE p.origin = 'paper'
+        ) v
+        WHERE f.fits
+          AND {IN_AREA}
+          AND (b.photo <> 'required'
+            OR EXISTS (SELECT FROM photos h WHERE h.check_in_id = v.id)
+            OR EXISTS (SELECT FROM late_entries l
+                       WHERE l.patrol_id = p.id AND l.image_sha256 IS NOT NULL))
+      ) s
+      WHERE s.counts IS NOT NULL
+    )
+"""  # noqa: S608  parts of this page
+
+_SAME: LiteralString = """
+    k.obligation_id = o.obligation_id AND k.counted_on = o.day AND k.patrol_id = o.patrol_id
+    AND k.pending = o.pending AND k.proxy = o.proxy AND k.revoked_at IS NULL
+"""
+
+_JUDGE: LiteralString = f"""
+    {_OUGHT}, revoked AS (
+      UPDATE credits k SET revoked_at = %(now)s
+      WHERE k.patrol_id = ANY(%(patrols)s) AND k.revoked_at IS NULL
+        AND NOT EXISTS (SELECT FROM ought o WHERE {_SAME})
+      RETURNING k.obligation_id
+    ), added AS (
+      INSERT INTO credits (obligation_id, counted_on, patrol_id, pending, proxy, recorded_at)
+      SELECT o.obligation_id, o.day, o.patrol_id, o.pending, o.proxy, %(now)s FROM ought o
+      WHERE NOT EXISTS (SELECT FROM credits k WHERE {_SAME})
+      RETURNING obligation_id
+    )
+    INSERT INTO stale_standings (obligation_id)
+    SELECT obligation_id FROM revoked UNION SELECT obligation_id FROM added
+    RETURNING obligation_id
+"""  # noqa: S608
+
+_DIFFERENCES: LiteralString = f"""
+    {_OUGHT}
+    SELECT o.obligation_id, o.day, o.patrol_id, o.pending, o.proxy, true AS missing FROM ought o
+    WHERE NOT EXISTS (SELECT FROM credits k WHERE {_SAME})
+    UNION ALL
+    SELECT k.obligation_id, k.counted_on, k.patrol_id, k.pending, k.proxy, false FROM credits k
+    WHERE k.patrol_id = ANY(%(patrols)s) AND k.revoked_at IS NULL
+      AND NOT EXISTS (SELECT FROM ought o WHERE {_SAME})
+"""  # noqa: S608
+
+_PATROLS_AFTER = """
+    SELECT id FROM patrols WHERE id > %(after)s ORDER BY id LIMIT %(most)s
+"""
+
+# Everybody who might walk for the obligations, and whoever's patrols count for them now.
+_PATROLS_OF_OBLIGATIONS = """
+    WITH RECURSIVE below AS (
+      SELECT holder_organisation_id AS id FROM obligations
+      WHERE id = ANY(%(obligations)s) AND holder_organisation_id IS NOT NULL
+      UNION
+      SELECT g.id FROM below b JOIN organisations g ON g.parent_id = b.id
+    ), holders AS (
+      SELECT holder_person_id AS id FROM obligations
+      WHERE id = ANY(%(obligations)s) AND holder_person_id IS NOT NULL
+    ), people_who AS (
+      SELECT id FROM holders
+      UNION
+      SELECT t.deputy_id FROM posts t JOIN holders h ON h.id = t.person_id
+      WHERE t.deputy_id IS NOT NULL
+      UNION
+      SELECT m.person_id FROM memberships m JOIN below b ON b.id = m.organisation_id
+    )
+    SELECT p.id FROM patrols p JOIN people_who w ON w.id = p.person_id
+    UNION
+    SELECT c.patrol_id FROM companions c JOIN people_who w ON w.id = c.person_id
+    UNION
+    SELECT k.patrol_id FROM credits k
+    WHERE k.obligation_id = ANY(%(obligations)s) AND k.revoked_at IS NULL
+"""
+
+# Theirs, and those of whoever stands in for them: what they owe is filled by both.
+_PATROLS_OF_PEOPLE = """
+    WITH people_who AS (
+      SELECT unnest(CAST(%(people)s AS uuid[])) AS id
+      UNION
+      SELECT deputy_id FROM posts WHERE person_id = ANY(%(people)s) AND deputy_id IS NOT NULL
+    )
+    SELECT p.id FROM patrols p JOIN people_who w ON w.id = p.person_id
+    UNION
+    SELECT c.patrol_id FROM companions c JOIN people_who w ON w.id = c.person_id
+    UNION
+    SELECT k.patrol_id FROM credits k JOIN obligations b ON b.id = k.obligation_id
+    WHERE b.holder_person_id = ANY(%(people)s) AND k.revoked_at IS NULL
+"""
+
+_STALE = """
+    INSERT INTO stale_standings (obligation_id)
+    SELECT b.id FROM obligations b
+    WHERE b.id = ANY(%(obligations)s) OR b.holder_person_id = ANY(%(people)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A credit that ought to be there and is not (`missing`), or the other way round."""
+
+    obligation_id: UUID
+    day: date
+    patrol_id: UUID
+    pending: bool
+    proxy: bool
+    missing: bool
+
+
+def holding() -> Question:
+    """What to ask the database (`at_once`) early in a transaction that will judge patrols."""
+    return _HOLD, {"books": _BOOKS}
+
+
+async def hold(session: AsyncSession, *, check_ins: Collection[UUID] = ()) -> None:
+    """Keep whoever changes rules out until the end of the transaction.
+
+    And lock the patrols of those check-ins, which comes before the check-ins' own locks everywhere.
+    """
+    ids = list(check_ins)
+    await at_once(session, holding(), (_LOCK_PATROLS, {"check_ins": ids}) if ids else None)
+
+
+async def hold_alone(session: AsyncSession) -> None:
+    """Wait for those who judge, and keep everybody else out until the end of the transaction.
+
+    For whoever changes what counts: obligations, memberships, exemptions, pairings, posts, areas.
+    Ask before anything else is locked; never after `hold` in the same transaction.
+    """
+    await at_once(session, (_HOLD_ALONE, {"books": _BOOKS}))
+
+
+def judging(patrol_ids: Iterable[UUID], *, now: datetime) -> Question:
+    """What to ask the database (`at_once`) to bring the credits of these patrols to the facts."""
+    return _JUDGE, {"patrols": sorted(set(patrol_ids)), "now": now}
+
+
+async def judge(session: AsyncSession, patrol_ids: Collection[UUID], *, now: datetime) -> None:
+    """Bring the credits of these patrols to the facts; the patrols best locked, the books held."""
+    ids = sorted(set(patrol_ids))
+    for n in range(0, len(ids), _TOGETHER):
+        await at_once(session, judging(ids[n : n + _TOGETHER], now=now))
+
+
+async def judge_check_ins(
+    session: AsyncSession, check_in_ids: Collection[UUID], *, now: datetime
+) -> None:
+    """The same for the patrols of these check-ins."""
+    (rows,) = await at_once(session, (_LOCK_PATROLS, {"check_ins": list(check_in_ids)}))
+    await judge(session, [row.id for row in rows], now=now)
+
+
+async def judge_obligations(
+    session: AsyncSession, obligation_ids: Collection[UUID], *, now: datetime
+) -> None:
+    """After these obligations, or anything they stand on, changed. Has the books alone."""
+    await hold_alone(session)
+    if len(obligation_ids) > _ALL_BEYOND:
+        await judge_everything(session, now=now)
+        return
+    said = {"obligations": list(obligation_ids), "people": []}
+    (rows, _) = await at_once(session, (_PATROLS_OF_OBLIGATIONS, said), (_STALE, said))
+    await judge(session, [row.id for row in rows], now=now)
+
+
+async def judge_people(
+    session: AsyncSession, person_ids: Collection[UUID], *, now: datetime
+) -> None:
+    """After memberships, posts or the retirement of these people changed. Has the books alone."""
+    await hold_alone(session)
+    said = {"obligations": [], "people": list(person_ids)}
+    (rows, _) = await at_once(session, (_PATROLS_OF_PEOPLE, said), (_STALE, said))
+    await judge(session, [row.id for row in rows], now=now)
+
+
+async def judge_everything(session: AsyncSession, *, now: datetime) -> None:
+    """Every patrol there is; every standing is made again. Has the books alone."""
+    await hold_alone(session)
+    async for ids in _all_patrols(session):
+        await judge(session, ids, now=now)
+    await at_once(session, ("DELETE FROM standings", {}), ("DELETE FROM stale_standings", {}))
+
+
+async def differences(session: AsyncSession) -> AsyncIterator[Difference]:
+    """Wherever the credits are not what the facts say; there should be none."""
+    async for ids in _all_patrols(session):
+        asked = {"patrols": ids}
+        (rows,) = await at_once(session, (_DIFFERENCES, asked))
+        for row in rows:
+            yield Difference(*row)
+
+
+async def _all_patrols(session: AsyncSession) -> AsyncIterator[Sequence[UUID]]:
+    after = UUID(int=0)
+    while True:
+        (rows,) = await at_once(session, (_PATROLS_AFTER, {"after": after, "most": _TOGETHER}))
+        if not rows:
+            return
+        yield [row.id for row in rows]
+        after = rows[-1].id

@@ -1,0 +1,301 @@
+"""Progress: how duties stand on a day, straight from the facts, by the rule of `domain.duties`."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, LiteralString
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.database import Question, at_once
+from app.domain import duties
+from app.domain.duties import Progress, Run, Terms, Window
+from app.models import Person
+from app.services.credits import IN_AREA, VISIT
+
+_FIRST, _LAST = date.min.toordinal(), date.max.toordinal()
+
+# Which obligations are asked about, and the day of each.
+_GIVEN: LiteralString = """
+    SELECT DISTINCT obligation_id, day
+    FROM unnest(CAST(%(obligations)s AS uuid[]), CAST(%(days)s AS date[]))
+      AS given (obligation_id, day)
+"""
+# Those that check-ins count for, in the window of the patrol, as it stands today.
+_COUNTED_FOR: LiteralString = f"""
+    SELECT DISTINCT v.id AS check_in_id, k.obligation_id, k.counted_on AS day
+    FROM (SELECT i.patrol_id, {VISIT} FROM check_ins i
+          WHERE i.id = ANY(%(check_ins)s) AND i.verdict = 'accepted'
+            AND i.withdrawn_at IS NULL) v
+    JOIN credits k ON k.patrol_id = v.patrol_id AND k.revoked_at IS NULL AND NOT k.pending
+    JOIN patrols p ON p.id = k.patrol_id
+    JOIN obligations b ON b.id = k.obligation_id
+    WHERE {IN_AREA}
+      AND (b.photo <> 'required' OR EXISTS (SELECT FROM photos h WHERE h.check_in_id = v.id))
+"""  # noqa: S608  parts of another page
+_OF_CHECK_INS: LiteralString = f"SELECT DISTINCT obligation_id, day FROM ({_COUNTED_FOR}) counted"  # noqa: S608
+
+
+def _terms(asked: LiteralString) -> LiteralString:
+    return f"""
+        SELECT b.id, b.code, b.times, b.period, b.ends_on, b.months,
+          greatest(b.starts_on, (SELECT count_from FROM rulebook)) AS starts_on,
+          b.holder_person_id, b.holder_organisation_id,
+          least(b.retired_on, hp.retired_on, ho.retired_on, ar.retired_on, ac.retired_on,
+            ast.retired_on, al.retired_on) AS retired_on
+        FROM obligations b
+        LEFT JOIN people hp ON hp.id = b.holder_person_id
+        LEFT JOIN organisations ho ON ho.id = b.holder_organisation_id
+        LEFT JOIN reaches ar ON ar.id = b.reach_id
+        LEFT JOIN grid_cells ac ON ac.id = b.grid_cell_id
+        LEFT JOIN steles ast ON ast.id = b.stele_id
+        LEFT JOIN letters al ON al.id = b.letter_id
+        WHERE b.id IN (SELECT obligation_id FROM ({asked}) asked)
+    """  # noqa: S608  parts of this page
+
+
+def _roster(asked: LiteralString) -> LiteralString:
+    return f"""
+        SELECT m.person_id, m.from_on, m.to_on FROM memberships m
+        WHERE m.revoked_at IS NULL AND m.person_id IN (
+          SELECT b.holder_person_id FROM ({asked}) asked
+          JOIN obligations b ON b.id = asked.obligation_id)
+    """  # noqa: S608
+
+
+def _exempt(asked: LiteralString) -> LiteralString:
+    return f"""
+        SELECT DISTINCT x.id, x.code, x.kind, x.reason, b.id AS obligation_id, x.from_on,
+          least(x.to_on, x.retired_on - 1) AS to_on
+        FROM ({asked}) asked
+        JOIN obligations b ON b.id = asked.obligation_id
+        JOIN exemptions x ON (x.holder_person_id = b.holder_person_id
+            OR x.holder_organisation_id = b.holder_organisation_id)
+          AND (x.obligation_id IS NULL OR x.obligation_id = b.id) AND x.state = 'granted'
+    """  # noqa: S608
+
+
+# The days up to which is counted: the one asked about, or in another window than today's its last.
+def _days(asked: LiteralString, until: LiteralString) -> LiteralString:
+    return f"""
+        SELECT q.obligation_id, q.day,
+          count(DISTINCT k.counted_on) FILTER (WHERE NOT k.pending) AS done,
+          count(DISTINCT k.counted_on) AS with_pending
+        FROM (
+          SELECT asked.obligation_id, asked.day, w.first,
+            CAST(w.first + w.long AS date) - 1 AS last
+          FROM ({asked}) asked
+          JOIN obligations b ON b.id = asked.obligation_id
+          CROSS JOIN LATERAL (
+            SELECT CASE b.period
+                WHEN 'half_year' THEN CAST(make_date(CAST(extract(year FROM asked.day) AS int),
+                  CASE WHEN extract(month FROM asked.day) <= 6 THEN 1 ELSE 7 END, 1) AS date)
+                ELSE CAST(date_trunc(b.period, CAST(asked.day AS timestamp)) AS date)
+              END AS first,
+              CASE b.period WHEN 'half_year' THEN interval '6 months'
+                WHEN 'quarter' THEN interval '3 months' ELSE CAST('1 ' || b.period AS interval)
+              END AS long
+          ) w
+        ) q
+        LEFT JOIN credits k ON k.obligation_id = q.obligation_id AND k.revoked_at IS NULL
+          AND k.counted_on BETWEEN q.first AND {until}
+        GROUP BY q.obligation_id, q.day
+    """  # noqa: S608
+
+
+# What somebody owes on a day: their own, those of their organisation and of all above it.
+_MINE: LiteralString = """
+    WITH RECURSIVE homes AS (
+      SELECT m.organisation_id, 1 AS up FROM memberships m
+      WHERE m.person_id = %(person)s AND m.revoked_at IS NULL
+        AND (m.from_on IS NULL OR m.from_on <= %(day)s)
+        AND (m.to_on IS NULL OR m.to_on >= %(day)s)
+      UNION
+      SELECT g.parent_id, h.up + 1 FROM homes h
+      JOIN organisations g ON g.id = h.organisation_id AND g.parent_id IS NOT NULL
+    ), mine AS (
+      SELECT b.id, 0 AS up FROM obligations b WHERE b.holder_person_id = %(person)s
+      UNION ALL
+      SELECT b.id, h.up FROM (SELECT organisation_id, min(up) AS up FROM homes GROUP BY 1) h
+      JOIN obligations b ON b.holder_organisation_id = h.organisation_id
+    )
+    SELECT b.id, b.code, b.area_kind, b.times, b.period, b.starts_on, b.ends_on,
+      CASE WHEN hp.id IS NULL THEN 'organisation' ELSE 'person' END AS holder_kind,
+      coalesce(hp.code, ho.code) AS holder_code, coalesce(hp.name, ho.name) AS holder_name,
+      coalesce(hp.name, ho.short_name, ho.name) AS holder_short_name,
+      coalesce(ar.code, ac.code, ast.code) AS area_code,
+      coalesce(ar.name, ac.name, ast.name) AS area_name,
+      coalesce(ar.short_name, ast.short_name, ar.name, ac.name, ast.name) AS area_short_name,
+      m.up = 0 AS is_own
+    FROM mine m
+    JOIN obligations b ON b.id = m.id
+    LEFT JOIN people hp ON hp.id = b.holder_person_id
+    LEFT JOIN organisations ho ON ho.id = b.holder_organisation_id
+    LEFT JOIN reaches ar ON ar.id = b.reach_id
+    LEFT JOIN grid_cells ac ON ac.id = b.grid_cell_id
+    LEFT JOIN steles ast ON ast.id = b.stele_id
+    LEFT JOIN letters al ON al.id = b.letter_id
+    WHERE b.starts_on <= %(day)s AND (b.ends_on IS NULL OR b.ends_on >= %(day)s)
+      AND coalesce(least(b.retired_on, hp.retired_on, ho.retired_on, ar.retired_on, ac.retired_on,
+        ast.retired_on, al.retired_on), 'infinity') > %(day)s
+    ORDER BY m.up, b.code
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """An obligation with whose it is and where, and how it stands."""
+
+    id: UUID
+    code: str
+    area_kind: str
+    times: int
+    period: str
+    starts_on: date
+    ends_on: date | None
+    holder_kind: str
+    holder_code: str
+    holder_name: str
+    holder_short_name: str
+    area_code: str | None
+    area_name: str | None
+    area_short_name: str | None
+    is_own: bool
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What of an obligation the rule looks at; days as in `domain.duties`."""
+
+    id: UUID
+    code: str
+    terms: Terms
+    roster: Sequence[Run]
+    exempt: Sequence[Run]
+
+    def window(self, day: date) -> Window:
+        """The window that contains the day."""
+        return duties.window_of(self.terms, day, roster=self.roster, exempt=self.exempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """An obligation that a check-in counts for, and how it stands."""
+
+    code: str
+    done: int
+    owed: int
+    behind: int
+
+
+Asked = Collection[tuple[UUID, date]]
+
+
+async def facts_of(session: AsyncSession, obligation_ids: Collection[UUID]) -> Mapping[UUID, Facts]:
+    """The facts about these obligations but their credits."""
+    values = {"obligations": list(obligation_ids), "days": [date.min] * len(obligation_ids)}
+    terms, roster, exempt = await at_once(
+        session, (_terms(_GIVEN), values), (_roster(_GIVEN), values), (_exempt(_GIVEN), values)
+    )
+    return _facts(terms, roster, exempt)
+
+
+async def of(session: AsyncSession, asked: Asked) -> Mapping[tuple[UUID, date], Progress]:
+    """How each obligation stands on its day, by what is known now about the days up to then."""
+    if not asked:
+        return {}
+    terms, roster, exempt, days = await at_once(session, *_questions(asked))
+    facts = _facts(terms, roster, exempt)
+    return {
+        (row.obligation_id, row.day): duties.progress(
+            facts[row.obligation_id].window(row.day),
+            row.day,
+            done=row.done,
+            pending=row.with_pending - row.done,
+        )
+        for row in days
+    }
+
+
+async def mine(session: AsyncSession, person: Person, day: date) -> list[Duty]:
+    """What the person owes on the day: their own first, then their organisation's, up the tree."""
+    (rows,) = await at_once(session, (_MINE, {"person": person.id, "day": day}))
+    standing = await of(session, [(row.id, day) for row in rows])
+    return [Duty(**row._asdict(), progress=standing[row.id, day]) for row in rows]
+
+
+async def counts_for(
+    session: AsyncSession, check_in_ids: Collection[UUID], today: date
+) -> Mapping[UUID, list[Counted]]:
+    """By check-in: the obligations that it counts for, as they stand today; none, no entry."""
+    if not check_in_ids:
+        return {}
+    values = {"check_ins": list(check_in_ids), "today": today}
+    pairs, terms, roster, exempt, days = await at_once(
+        session,
+        (_COUNTED_FOR, values),
+        (_terms(_OF_CHECK_INS), values),
+        (_roster(_OF_CHECK_INS), values),
+        (_exempt(_OF_CHECK_INS), values),
+        (_days(_OF_CHECK_INS, "least(q.last, %(today)s)"), values),
+    )
+    facts = _facts(terms, roster, exempt)
+    standing: dict[tuple[UUID, date], Counted] = {}
+    for row in days:
+        known = facts[row.obligation_id]
+        window = known.window(row.day)
+        now = duties.progress(window, min(today, window.to_on), done=row.done)
+        standing[row.obligation_id, row.day] = Counted(
+            known.code, now.done, window.owed, now.behind
+        )
+    found: dict[UUID, list[Counted]] = defaultdict(list)
+    for pair in pairs:
+        found[pair.check_in_id].append(standing[pair.obligation_id, pair.day])
+    return {check_in: sorted(each, key=lambda one: one.code) for check_in, each in found.items()}
+
+
+def _questions(asked: Asked) -> list[Question]:
+    pairs = list(asked)
+    values = {"obligations": [pair[0] for pair in pairs], "days": [pair[1] for pair in pairs]}
+    return [
+        (_terms(_GIVEN), values),
+        (_roster(_GIVEN), values),
+        (_exempt(_GIVEN), values),
+        (_days(_GIVEN, "q.day"), values),
+    ]
+
+
+def _facts(
+    terms: Sequence[Any], roster: Sequence[Any], exempt: Sequence[Any]
+) -> Mapping[UUID, Facts]:
+    there: dict[UUID, list[Run]] = defaultdict(list)
+    for row in roster:
+        there[row.person_id].append(_run(row.from_on, row.to_on))
+    gone: dict[UUID, list[Run]] = defaultdict(list)
+    for row in exempt:
+        gone[row.obligation_id].append(_run(row.from_on, row.to_on))
+    found = {}
+    for row in terms:
+        # Retired: nothing from that day on.
+        last = date.fromordinal(row.retired_on.toordinal() - 1) if row.retired_on else None
+        found[row.id] = Facts(
+            row.id,
+            row.code,
+            Terms(
+                row.times,
+                row.period,
+                row.starts_on,
+                min(filter(None, (row.ends_on, last)), default=None),
+                row.months,
+            ),
+            there[row.holder_person_id] if row.holder_person_id else [(_FIRST, _LAST)],
+            gone[row.id],
+        )
+    return found
+
+
+def _run(first: date | None, last: date | None) -> Run:
+    return (first.toordinal() if first else _FIRST, last.toordinal() if last else _LAST)
