@@ -45,7 +45,10 @@ async def export_folder(session: AsyncSession, folder: Path, *, documents_dir: P
     _claim(folder)
     lines: list[str] = []
     for table in TABLES:
-        result = await session.stream(_rows_of(table), execution_options={"yield_per": _BLOCK})
+        result = await session.stream(
+            rows_of(table, _is_ours(table, TABLE_OF[table.stem])),
+            execution_options={"yield_per": _BLOCK},
+        )
         written = 0
         with _replaced(folder / table.file) as file:
             file.write(_head(table))
@@ -76,8 +79,11 @@ def _claim(folder: Path) -> None:
         )
 
 
-def _rows_of(table: Table) -> Select[Any]:
-    """One select that gives a table's rows as its file has them, in order of the key."""
+def rows_of(table: Table, *conditions: Any) -> Select[Any]:
+    """One select that gives a table's rows as its file has them, in order of the key.
+
+    The columns are called as in the file, with `_` before.
+    """
     model: Any = TABLE_OF[table.stem]
     columns: list[Any] = []
     order: list[Any] = []
@@ -121,7 +127,7 @@ def _rows_of(table: Table) -> Select[Any]:
     query: Select[Any] = select(*columns).select_from(model)
     for other, condition in joins:
         query = query.outerjoin(other, condition)
-    return query.where(_is_ours(table, model)).order_by(*order)
+    return query.where(*conditions).order_by(*order)
 
 
 def _is_ours(table: Table, model: Any) -> Any:
