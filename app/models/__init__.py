@@ -40,6 +40,7 @@ from app.models.reminder import (
     ReminderState,
 )
 from app.models.rulebook import Rulebook
+from app.models.send_lease import SendLease
 from app.models.send_permit import SendPermit
 from app.models.standing import StaleStanding, Standing
 from app.models.stele import Stele, SteleKind, StelePrint
@@ -116,6 +117,7 @@ __all__ = [
     "ReminderState",
     "Role",
     "Rulebook",
+    "SendLease",
     "SendPermit",
     "Source",
     "StaleStanding",

@@ -110,12 +110,22 @@ class ReminderItem(Base):
 
 
 class Delivery(Identified, Base):
-    """One attempt to send a reminder by one channel."""
+    """One attempt to send a reminder by one channel, with all the times it was asked again.
+
+    `sending` with `answered_at`: WeChat took nothing yet and is asked again later; without: its
+    answer has not come, and may never. `started_at` is when WeChat first saw `client_msg_id`.
+    """
 
     __tablename__ = "deliveries"
     __table_args__ = (
         Index(None, "wechat_user_id", "started_at"),
         Index(None, "msgid", postgresql_where=text("msgid IS NOT NULL")),
+        # Texts that WeChat found malformed: an alarm looks for them every minute.
+        Index(
+            "ix_deliveries_malformed",
+            "answered_at",
+            postgresql_where=text("errcode IN (45168, 47001, 47003)"),
+        ),
     )
 
     reminder_id: Mapped[UUID] = mapped_column(ForeignKey("reminders.id"), index=True)

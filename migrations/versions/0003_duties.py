@@ -179,6 +179,16 @@ def upgrade() -> None:
         postgresql_where=sa.text("revoked_at IS NULL"),
     )
     op.create_table(
+        "send_leases",
+        sa.Column("wechat_user_id", sa.Uuid(), nullable=False),
+        sa.Column("holder", sa.Uuid(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["wechat_user_id"], ["wechat_users.id"], name=op.f("fk_send_leases_wechat_user_id")
+        ),
+        sa.PrimaryKeyConstraint("wechat_user_id", name=op.f("pk_send_leases")),
+    )
+    op.create_table(
         "deliveries",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("reminder_id", sa.Uuid(), nullable=False),
@@ -233,6 +243,13 @@ def upgrade() -> None:
             ["wechat_user_id"], ["wechat_users.id"], name=op.f("fk_deliveries_wechat_user_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+    )
+    op.create_index(
+        "ix_deliveries_malformed",
+        "deliveries",
+        ["answered_at"],
+        unique=False,
+        postgresql_where=sa.text("errcode IN (45168, 47001, 47003)"),
     )
     op.create_index(
         op.f("ix_deliveries_msgid"),
@@ -473,7 +490,13 @@ def downgrade() -> None:
         table_name="deliveries",
         postgresql_where=sa.text("msgid IS NOT NULL"),
     )
+    op.drop_index(
+        "ix_deliveries_malformed",
+        table_name="deliveries",
+        postgresql_where=sa.text("errcode IN (45168, 47001, 47003)"),
+    )
     op.drop_table("deliveries")
+    op.drop_table("send_leases")
     op.drop_index(
         "uq_credits_in_force", table_name="credits", postgresql_where=sa.text("revoked_at IS NULL")
     )

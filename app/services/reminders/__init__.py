@@ -1,0 +1,1 @@
+"""Reminders: planned from the book of duties, delivered through what WeChat lets us use."""
