@@ -29,6 +29,8 @@ from app.wechat.simulator.records import Account, Call
 from app.wechat.simulator.refusals import Refused, refusal
 
 SECRETS = {"access_token", "secret", "session_key", "js_code"}
+# Messages that need a user's accept: WeChat takes one at a time for each of them.
+ONE_AT_A_TIME = {"/cgi-bin/message/subscribe/bizsend", "/cgi-bin/message/subscribe/send"}
 DAY = 86400
 SHANGHAI = 8 * 3600
 
@@ -94,23 +96,53 @@ class PlatformApi:
         query = dict(request.query_params)
         call = Call(platform.clock(), request.method, path, _elided(query), _logged(raw))
         platform.calls.append(call)
+        openid = _addressee(raw) if path in ONE_AT_A_TIME else None
+        if openid in platform.being_sent_to:
+            call.errcode = 43108
+            await JSONResponse(refusal(43108))(scope, receive, send)
+            return
+        if openid is not None:
+            platform.being_sent_to.add(openid)
+        try:
+            response = await self._respond(request, raw, query, call)
+        finally:
+            platform.being_sent_to.discard(openid)
+        if response is None:
+            await _drop(scope, send)
+        else:
+            await response(scope, receive, send)
+
+    async def _respond(
+        self, request: Request, raw: bytes, query: dict[str, str], call: Call
+    ) -> Response | None:
+        """The answer as latency and faults let it be; None when the connection is to be cut."""
+        platform = self._platform
         if platform.latency:
             await asyncio.sleep(platform.latency)
-        fault = platform.faults.strike(path)
+        fault = platform.faults.strike(self._path, self._person(raw))
         if fault is None:
+            return await self._answer(request, raw, query, call)
+        call.fault = True
+        response: Response | None = None
+        if fault.after:
             response = await self._answer(request, raw, query, call)
-        else:
-            call.fault = True
-            if fault.after:
-                response = await self._answer(request, raw, query, call)
-            await asyncio.sleep(fault.stall)
-            if fault.drop:
-                await _drop(scope, send)
-                return
-            if not fault.after and fault.status is None and fault.errcode is None:
-                response = await self._answer(request, raw, query, call)
-            response = _broken(fault, call) or response
-        await response(scope, receive, send)
+        await asyncio.sleep(fault.stall)
+        if fault.drop:
+            return None
+        if not fault.after and fault.status is None and fault.errcode is None:
+            response = await self._answer(request, raw, query, call)
+        return _broken(fault, call) or response
+
+    def _person(self, raw: bytes) -> str | None:
+        """The key of whom a message is for; looked up only where a rule asks for it."""
+        if not self._platform.faults.personal:
+            return None
+        openid = _addressee(raw)
+        for app_id in self._platform.accounts:
+            user = self._platform.by_openid(app_id, openid)
+            if user is not None:
+                return user.key
+        return None
 
     async def _answer(
         self, request: Request, raw: bytes, query: dict[str, str], call: Call
@@ -195,6 +227,14 @@ async def _drop(scope: Scope, send: Send) -> None:
     headers = [(b"content-length", b"1000"), (b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"{", "more_body": True})
+
+
+def _addressee(raw: bytes) -> str | None:
+    try:
+        openid = json.loads(raw).get("touser")
+    except (ValueError, AttributeError):
+        return None
+    return openid if isinstance(openid, str) else None
 
 
 def _elided(given: dict[str, Any]) -> dict[str, Any]:

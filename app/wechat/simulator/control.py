@@ -15,8 +15,9 @@ from app.wechat.simulator.config import PersonConfig
 from app.wechat.simulator.faults import Fault
 from app.wechat.simulator.platform import Platform
 
-# What a template message comes to (success, failed:user block …), risk control, virtual account.
-TRAITS = {"template_outcome": str, "blocked": bool, "snapshot": bool}
+# What a template message comes to (success, failed:user block …), what a subscription message
+# does (0 or an error code), risk control, virtual account.
+TRAITS = {"template_outcome": str, "subscription_error": int, "blocked": bool, "snapshot": bool}
 # Seconds before each answer of the API, the Open Platform, how often each push is delivered.
 SWITCHES = {"latency": float, "unionids": bool, "copies": int}
 

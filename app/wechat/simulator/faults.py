@@ -1,5 +1,7 @@
 """What goes wrong by script: which call, how, and before or after its effect."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from random import Random
@@ -12,7 +14,8 @@ class Fault:
     `path` is a shell pattern over the API's path. What happens is the first given of `drop`,
     `status` (an HTTP error), `errcode`; `stall` (seconds) comes before it and may stand alone.
     With `after` the call takes its effect first: the message is sent and the answer lost.
-    `times` ends the rule after so many firings.
+    `times` ends the rule after so many firings. `people` (keys) or `share` (0-1 of all people,
+    always the same ones) narrow it to messages to them.
     """
 
     path: str = "*"
@@ -24,6 +27,8 @@ class Fault:
     nth: int | None = None
     rate: float | None = None
     times: int | None = None
+    people: Sequence[str] = ()
+    share: float | None = None
     seen: int = 0
     fired: int = 0
 
@@ -40,15 +45,23 @@ class Faults:
         self.rules.append(fault)
         return fault
 
+    @property
+    def personal(self) -> bool:
+        """Whether some rule asks whom a message is for."""
+        return any(rule.people or rule.share is not None for rule in self.rules)
+
     def clear(self) -> None:
         """Everything works again."""
         self.rules.clear()
 
-    def strike(self, path: str) -> Fault | None:
-        """The rule that fires on this call, if any; every matching rule counts the call."""
+    def strike(self, path: str, person: str | None = None) -> Fault | None:
+        """The rule that fires on this call, if any; every matching rule counts the call.
+
+        `person` is the key of whom a message is for, None where the call is for nobody.
+        """
         struck: Fault | None = None
         for rule in self.rules:
-            if not fnmatchcase(path, rule.path):
+            if not fnmatchcase(path, rule.path) or not _meant(rule, person):
                 continue
             rule.seen += 1
             if struck is None and self._fires(rule):
@@ -62,3 +75,16 @@ class Faults:
         if rule.nth is not None:
             return rule.seen == rule.nth
         return rule.rate is None or self.dice.random() < rule.rate
+
+
+def _meant(rule: Fault, person: str | None) -> bool:
+    if not rule.people and rule.share is None:
+        return True
+    if person is None:
+        return False
+    return person in rule.people or (rule.share is not None and lot(person) < rule.share)
+
+
+def lot(person: str) -> float:
+    """A number in [0, 1) that is always this person's: what is under a share is in it."""
+    return int.from_bytes(hashlib.sha256(person.encode()).digest()[:4]) / 2**32

@@ -7,7 +7,7 @@ from app.wechat.simulator.caller import Caller
 from app.wechat.simulator.config import Template
 from app.wechat.simulator.events import subscription_event
 from app.wechat.simulator.records import Contact, User
-from app.wechat.simulator.refusals import Refused
+from app.wechat.simulator.refusals import MESSAGES, Refused
 
 DEDUPE_SECONDS = 600
 TEXT_BYTES = 2048
@@ -70,12 +70,14 @@ def _subscription(caller: Caller) -> int:
         raise Refused(41030)
     _spend(contact, template)
     msgid = caller.platform.number()
-    _card(caller, user, "subscribe", template, lines, page)
+    error = user.subscription_error
+    if not error:
+        _card(caller, user, "subscribe", template, lines, page)
     row = {
         "TemplateId": template.id,
         "MsgID": str(msgid),
-        "ErrorCode": "0",
-        "ErrorStatus": "success",
+        "ErrorCode": str(error),
+        "ErrorStatus": MESSAGES.get(error, "error") if error else "success",
     }
     event = subscription_event(caller.account, "sent", [row])
     caller.platform.push.later(caller.account, user, event)

@@ -23,8 +23,17 @@ from app.wechat.simulator.state import World
 CODE_SECONDS = 300
 
 
+MOST_TEMPLATES = 3
+ANSWERS = {"accept": "允许", "reject": "拒绝"}
+USER_BLOCK = "failed:user block"
+
+
 class NotFollowing(Exception):
     """The chat of an account is only open to its followers."""
+
+
+class BadRequest(Exception):
+    """What a page asked of WeChat is not to be had: the popup does not open."""
 
 
 class Phone:
@@ -65,6 +74,7 @@ class Phone:
         contact.message_window = contact.action_window = None
         contact.permits.clear()
         contact.standing.clear()
+        contact.settled.clear()
         self._own("event", "取消了关注")
         return await self._event("unsubscribe", {"EventKey": ""})
 
@@ -186,12 +196,44 @@ class Phone:
 
     # Leave to send
 
+    def subscription_popup(
+        self, template_ids: list[str], *, account: Account | None = None
+    ) -> dict[str, str | None]:
+        """What wx.requestSubscribeMessage shows: template id → None, or the settled answer.
+
+        Where nothing is None no popup opens: the settled answers are given at once.
+
+        Raises `BadRequest` as the real one fails: no or too many templates, an unknown one, those
+        for once together with those for the long term.
+        """
+        account = account or self._account
+        if not 0 < len(template_ids) <= MOST_TEMPLATES:
+            raise BadRequest("一次可以请求 1 到 3 个模板")
+        templates = [account.template(id_, "subscribe") for id_ in template_ids]
+        found = [template for template in templates if template is not None]
+        if len(found) < len(templates):
+            raise BadRequest("没有这个订阅模板")
+        if len({template.long_term for template in found}) > 1:
+            raise BadRequest("一次性订阅和长期订阅不能一起请求")
+        settled = self.user.contacts[account.config.app_id].settled
+        return {id_: settled.get(id_) for id_ in template_ids}
+
     async def answer_subscription(
-        self, answers: dict[str, str], *, account: Account | None = None, scene: str = "0"
+        self,
+        answers: dict[str, str],
+        *,
+        account: Account | None = None,
+        scene: str = "0",
+        always: bool = False,
     ) -> Push:
-        """Answer a subscription popup: template id → accept or reject."""
+        """Answer a subscription popup: template id → accept or reject.
+
+        `always`: 总是保持以上选择，不再询问 is ticked.
+        """
         account = account or self._account
         contact = self.user.contacts[account.config.app_id]
+        if always:
+            contact.settled |= answers
         rows = []
         for template_id, answer in answers.items():
             template = account.template(template_id, "subscribe")
@@ -207,7 +249,8 @@ class Phone:
                     "PopupScene": scene,
                 }
             )
-        self._own("event", f"订阅消息：{'、'.join(answers.values())}", app_id=account.config.app_id)
+        said = "、".join(ANSWERS.get(answer, answer) for answer in answers.values())
+        self._own("event", f"订阅消息：{said}", app_id=account.config.app_id)
         return await self._list_event(account, "popup", rows)
 
     async def cancel_subscription(
@@ -218,8 +261,15 @@ class Phone:
         contact = self.user.contacts[account.config.app_id]
         contact.permits.pop(template_id, None)
         contact.standing.discard(template_id)
+        contact.settled.pop(template_id, None)
+        self._own("event", "在设置里关闭了订阅消息", app_id=account.config.app_id)
         row = {"TemplateId": template_id, "SubscribeStatusString": "reject"}
         return await self._list_event(account, "change", [row])
+
+    def refuse_messages(self, *, refused: bool) -> None:
+        """Switch the account's messages off (拒收消息) or on; the platform tells nobody."""
+        self.user.template_outcome = USER_BLOCK if refused else "success"
+        self._own("event", "拒收公众号的消息" if refused else "接收公众号的消息")
 
     async def revoke_authorization(self) -> Push:
         """Withdraw the mini-program's leave to use one's personal data."""

@@ -19,7 +19,11 @@ class Window:
 
 @dataclass
 class Contact:
-    """How one person stands with one account."""
+    """How one person stands with one account.
+
+    `permits` are accepts not yet used up, `standing` long-term templates accepted; `settled` are
+    answers for which the person ticked 总是保持以上选择.
+    """
 
     openid: str
     follows: bool = False
@@ -30,6 +34,7 @@ class Contact:
     action_window: Window | None = None
     permits: Counter[str] = field(default_factory=Counter)
     standing: set[str] = field(default_factory=set)
+    settled: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -54,7 +59,11 @@ class ChatItem:
 
 @dataclass
 class User:
-    """A person and their phone. `template_outcome` is what a template message comes to."""
+    """A person and their phone; they have seen the bubbles up to number `read`.
+
+    `template_outcome` is what a template message comes to, `subscription_error` (0 = success) what
+    a subscription message does after the platform took it.
+    """
 
     key: str
     name: str
@@ -63,7 +72,9 @@ class User:
     contacts: dict[str, Contact]
     chat: list[ChatItem] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    read: int = 0
     template_outcome: str = "success"
+    subscription_error: int = 0
     blocked: bool = False
     snapshot: bool = False
 
@@ -71,6 +82,11 @@ class User:
     def outbox(self) -> list[ChatItem]:
         """What arrived on this phone: replies, messages, notices."""
         return [item for item in self.chat if not item.mine]
+
+    @property
+    def unread(self) -> int:
+        """How many bubbles arrived that they have not seen."""
+        return sum(not item.mine for item in self.chat[self.read :])
 
 
 @dataclass

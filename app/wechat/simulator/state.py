@@ -71,6 +71,7 @@ class World:
         self.pushes: deque[Push] = deque(maxlen=10_000)
         self.unionids = self.config.unionids
         self.latency = self.config.latency
+        self.being_sent_to: set[str | None] = set()
         self.copies = 1
 
     def _user(self, person: PersonConfig) -> User:

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.wechat.simulator import journey, landscape, photos, scenes
-from app.wechat.simulator.phone import NotFollowing, Phone
+from app.wechat.simulator.phone import USER_BLOCK, BadRequest, NotFollowing, Phone
 from app.wechat.simulator.platform import Platform
 from app.wechat.simulator.records import Account, ChatItem
 
@@ -36,6 +36,8 @@ class WebPhone:
             Route("/setup", self.setup),
             Route("/map", self.map),
             Route("/people/{key}/chat", self.chat),
+            Route("/people/{key}/permits", self.permits),
+            Route("/unread", self.unread),
             Route("/people/{key}/pick", self.pick, methods=["POST"]),
             Route("/people/{key}/acts", self.act, methods=["POST"]),
             Route("/people/{key}/photos", self.photos, methods=["POST"]),
@@ -64,7 +66,12 @@ class WebPhone:
             ],
             "steles": await landscape.steles(platform),
             "templates": [
-                {"account": name, "id": template.id, "title": template.title}
+                {
+                    "account": name,
+                    "id": template.id,
+                    "title": template.title,
+                    "long_term": template.long_term,
+                }
                 for name, account in (("service_account", service), ("mini_program", mini))
                 for template in account.config.templates
                 if template.kind == "subscribe"
@@ -78,10 +85,14 @@ class WebPhone:
         return JSONResponse(await landscape.layers(self._platform))
 
     async def chat(self, request: Request) -> Response:
-        """Bubbles after number `after`; with `wait` (seconds) the answer waits for one."""
+        """Bubbles after number `after`; with `wait` (seconds) the answer waits for one.
+
+        `read` is the number of the last bubble that somebody saw on this phone.
+        """
         phone = self._phone(request)
         user = phone.user
         after = int(request.query_params.get("after", "0"))
+        user.read = min(max(user.read, int(request.query_params.get("read", "0"))), len(user.chat))
         wait = min(float(request.query_params.get("wait", "0")), LONGEST_WAIT)
         arrived = user.arrived
         if len(user.chat) == after and wait > 0:
@@ -95,10 +106,43 @@ class WebPhone:
         body = {
             "from": start,
             "items": [shown(item, self._platform) for item in user.chat[start:]],
+            "read": user.read,
             "follows": phone.contact.follows,
+            "refuses": user.template_outcome == USER_BLOCK,
             "menu": self._platform.service_account.menu or [],
         }
         return JSONResponse(body)
+
+    async def unread(self, request: Request) -> Response:
+        """On which phones something arrived that nobody saw: key → how many, newest first."""
+        del request
+        waiting = [user for user in self._platform.users.values() if user.unread]
+        waiting.sort(key=lambda user: user.chat[-1].at, reverse=True)
+        return JSONResponse({user.key: user.unread for user in waiting})
+
+    async def permits(self, request: Request) -> Response:
+        """Leave that this person has given: each template for subscriptions, and how often."""
+        phone, platform = self._phone(request), self._platform
+        named = {"service_account": phone.contact, "mini_program": phone.mini_contact}
+        accounts = {
+            "service_account": platform.service_account,
+            "mini_program": platform.mini_program,
+        }
+        listed = [
+            {
+                "account": name,
+                "id": template.id,
+                "title": template.title,
+                "long_term": template.long_term,
+                "left": contact.permits[template.id],
+                "standing": template.id in contact.standing,
+                "settled": contact.settled.get(template.id),
+            }
+            for name, contact in named.items()
+            for template in accounts[name].config.templates
+            if template.kind == "subscribe"
+        ]
+        return JSONResponse(listed)
 
     async def pick(self, request: Request) -> Response:
         """Make this browser that person's, for web login."""
@@ -113,7 +157,7 @@ class WebPhone:
         given = await request.json()
         try:
             answer = await self._act(phone, given, settle="settle" in request.query_params)
-        except (NotFollowing, BadAct, ValueError, KeyError, TypeError) as error:
+        except (NotFollowing, BadAct, BadRequest, ValueError, KeyError, TypeError) as error:
             reason = "先关注公众号" if isinstance(error, NotFollowing) else str(error)
             return JSONResponse({"error": reason}, status_code=409)
         return JSONResponse(answer)
@@ -189,6 +233,17 @@ class WebPhone:
             return {"code": phone.login_code()}
         if name == "phone_code":
             return {"code": phone.phone_code()}
+        if name == "subscription_popup":
+            asked = [str(each) for each in given["template_ids"]]
+            popup = phone.subscription_popup(asked, account=self._account(given))
+            settled = {id_: answer for id_, answer in popup.items() if answer is not None}
+            if len(settled) == len(popup):
+                work = phone.answer_subscription(settled, account=self._account(given))
+                await self._run(work, settle=settle)
+            return {"popup": popup}
+        if name == "refuse_messages":
+            phone.refuse_messages(refused=bool(given["refused"]))
+            return {}
         if name == "scan" and opens(str(given["content"]), self._platform.clock()):
             return {"open": given["content"]}
         acts: dict[str, Callable[[], Awaitable[Any]]] = {
@@ -206,7 +261,9 @@ class WebPhone:
             ),
             "report_location": lambda: phone.report_location(*self._place(given)),
             "subscription": lambda: phone.answer_subscription(
-                dict(given["answers"]), account=self._account(given)
+                dict(given["answers"]),
+                account=self._account(given),
+                always=bool(given.get("always")),
             ),
             "cancel_subscription": lambda: phone.cancel_subscription(
                 str(given["template_id"]), account=self._account(given)

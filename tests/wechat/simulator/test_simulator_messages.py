@@ -1,14 +1,19 @@
 """Templates, subscriptions, customer service: limits, permits, windows, and what arrives."""
 
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
 
+from app.wechat.simulator.config import PersonConfig
+from app.wechat.simulator.faults import Fault
 from app.wechat.simulator.fields import LIMITS
+from app.wechat.simulator.phone import BadRequest
 from app.wechat.simulator.platform import Platform
 from tests.wechat.simulator.conftest import MINI, SERVICE, Api, Clock, FakeCallback
 
+BIZSEND = "/cgi-bin/message/subscribe/bizsend"
 SEND = "/cgi-bin/message/template/send"
 DATA = {"thing1": {"value": "七星河中段巡河"}, "character_string2": {"value": "2/6"}}
 
@@ -331,3 +336,89 @@ async def test_lists_of_templates(api: Api) -> None:
     ]
     service = await api.get(SERVICE, "/wxaapi/newtmpl/gettemplate")
     assert [one["priTmplId"] for one in service["data"]] == ["S-ONCE"]
+
+
+async def subscribe(api: Api, openid: str) -> int:
+    answer = await api.post(
+        SERVICE, BIZSEND, touser=openid, template_id="S-ONCE", data={"thing1": DATA["thing1"]}
+    )
+    return int(answer["errcode"])
+
+
+async def test_one_message_at_a_time_for_each_person(api: Api, platform: Platform, li: str) -> None:
+    people = ("li", "zhou")
+    for key in people:
+        for _ in range(2):
+            await platform.phone(key).answer_subscription({"S-ONCE": "accept"})
+    await api.token(SERVICE)
+    platform.latency = 0.05
+    zhou = platform.phone("zhou").contact.openid
+    together = await asyncio.gather(*(subscribe(api, openid) for openid in (li, li, zhou)))
+    assert together == [0, 43108, 0]
+    assert await subscribe(api, li) == 0
+
+
+async def test_a_share_of_the_people_are_always_the_same_ones(api: Api, platform: Platform) -> None:
+    for number in range(40):
+        platform.add_person(PersonConfig(f"p{number}", "示例", follows=True))
+    rule = platform.faults.add(Fault("*/template/send", errcode=43101, share=0.5))
+    rounds = [
+        [
+            (await send(api, platform.phone(f"p{number}").contact.openid))["errcode"]
+            for number in range(40)
+        ]
+        for _ in range(2)
+    ]
+    assert rounds[0] == rounds[1]
+    assert set(rounds[0]) == {0, 43101}
+    assert 12 <= rounds[0].count(43101) <= 28
+    assert rule.fired == 2 * rounds[0].count(43101)
+
+
+async def test_a_fault_of_some_people_meets_nobody_else(
+    api: Api, platform: Platform, li: str
+) -> None:
+    platform.faults.add(Fault(errcode=43117, people=["li"]))
+    await platform.phone("zhou").follow()
+    assert (await send(api, li))["errcode"] == 43117
+    assert (await send(api, platform.phone("zhou").contact.openid))["errcode"] == 0
+
+
+async def test_a_subscription_message_that_fails_afterwards(
+    api: Api, platform: Platform, callback: FakeCallback, li: str
+) -> None:
+    await platform.phone("li").answer_subscription({"S-ONCE": "accept"})
+    platform.users["li"].subscription_error = 43101
+    assert await subscribe(api, li) == 0
+    await platform.settle()
+    assert platform.users["li"].outbox == []
+    row = callback.messages[-1]["SubscribeMsgSentEvent"]["List"]
+    assert (row["ErrorCode"], row["ErrorStatus"]) == ("43101", "user refuse to accept the msg")
+
+
+async def test_who_refuses_messages_gets_none(
+    api: Api, platform: Platform, callback: FakeCallback, li: str
+) -> None:
+    phone = platform.phone("li")
+    phone.refuse_messages(refused=True)
+    assert (await send(api, li))["errcode"] == 0
+    await platform.settle()
+    assert callback.messages[-1]["Status"] == "failed:user block"
+    phone.refuse_messages(refused=False)
+    await send(api, li)
+    assert [item.kind for item in platform.users["li"].outbox] == ["template"]
+
+
+async def test_a_settled_answer_needs_no_popup(platform: Platform) -> None:
+    phone = platform.phone("li")
+    assert phone.subscription_popup(["S-ONCE"]) == {"S-ONCE": None}
+    await phone.answer_subscription({"S-ONCE": "accept"}, always=True)
+    assert phone.subscription_popup(["S-ONCE"]) == {"S-ONCE": "accept"}
+    await phone.cancel_subscription("S-ONCE")
+    assert phone.subscription_popup(["S-ONCE"]) == {"S-ONCE": None}
+
+
+@pytest.mark.parametrize("asked", [[], ["M-NONE"], ["M-ONCE", "M-LONG"], ["M-ONCE"] * 4])
+def test_popups_that_do_not_open(platform: Platform, asked: list[str]) -> None:
+    with pytest.raises(BadRequest):
+        platform.phone("li").subscription_popup(asked, account=platform.mini_program)

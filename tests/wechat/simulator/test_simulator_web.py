@@ -15,6 +15,7 @@ from app.wechat.simulator.platform import Platform
 from tests.wechat.simulator.conftest import (
     CONFIG,
     Api,
+    Clock,
     FakeCallback,
     MakePlatform,
     sealed,
@@ -269,3 +270,62 @@ async def test_people_and_switches_are_set_from_another_process(
     assert switches == {"latency": 0.0, "unionids": True, "copies": 2}
     await act(api, "new", act="say", text="你好")
     assert [message["FromUserName"] for message in callback.messages] == [openid, openid]
+
+
+async def unread(api: Api) -> dict[str, int]:
+    return dict((await api.http.get("/simulator/api/unread")).json())
+
+
+async def test_what_nobody_saw_is_unread(api: Api, platform: Platform, clock: Clock) -> None:
+    def show(key: str) -> None:
+        clock.pass_(1)
+        platform.bubble(platform.users[key], "template", "card", CONFIG.service_account.app_id)
+
+    for key in ("li", "zhou", "li", "guest"):
+        show(key)
+    await act(api, "li", act="say", text="你好")
+    assert list((await unread(api)).items()) == [("li", 2), ("guest", 1), ("zhou", 1)]
+    assert (await chat(api, "li"))["read"] == 0
+    assert (await chat(api, "li", after=1, read=1))["read"] == 1
+    assert (await unread(api))["li"] == 1
+    # Beyond what there is nothing was seen, and what was seen stays seen.
+    await chat(api, "li", read=99)
+    await chat(api, "li", read=0)
+    assert "li" not in await unread(api)
+    show("li")
+    assert (await unread(api))["li"] == 1
+
+
+async def test_leave_is_asked_for_given_and_taken_back(api: Api, callback: FakeCallback) -> None:
+    async def permits() -> dict[str, tuple[int, bool, str | None]]:
+        listed = (await api.http.get("/simulator/api/people/li/permits")).json()
+        return {one["id"]: (one["left"], one["standing"], one["settled"]) for one in listed}
+
+    mini = {"account": "mini_program"}
+    asked = {"act": "subscription_popup", "template_ids": ["M-ONCE"], **mini}
+    assert (await act(api, "li", **asked)).json() == {"popup": {"M-ONCE": None}}
+    assert callback.messages == []
+    answers = {"act": "subscription", "answers": {"M-ONCE": "accept"}, "always": True, **mini}
+    await act(api, "li", **answers)
+    assert await permits() == {
+        "S-ONCE": (0, False, None),
+        "M-ONCE": (1, False, "accept"),
+        "M-LONG": (0, False, None),
+    }
+    # Settled: no popup any more, and still one more leave, with its event.
+    assert (await act(api, "li", **asked)).json() == {"popup": {"M-ONCE": "accept"}}
+    await act(api, "li", act="subscription", answers={"M-LONG": "accept"}, **mini)
+    given = await permits()
+    assert (given["M-ONCE"], given["M-LONG"]) == ((2, False, "accept"), (0, True, None))
+    await act(api, "li", act="cancel_subscription", template_id="M-ONCE", **mini)
+    assert (await permits())["M-ONCE"] == (0, False, None)
+    events = [message["Event"] for message in callback.messages]
+    assert events == ["subscribe_msg_popup_event"] * 3 + ["subscribe_msg_change_event"]
+    too_many = {"act": "subscription_popup", "template_ids": ["M-ONCE", "M-LONG"], **mini}
+    assert (await act(api, "li", **too_many)).status_code == 409
+
+
+async def test_the_chat_says_whether_messages_are_refused(api: Api) -> None:
+    assert (await chat(api, "li"))["refuses"] is False
+    await act(api, "li", act="refuse_messages", refused=True)
+    assert (await chat(api, "li"))["refuses"] is True

@@ -1,13 +1,10 @@
 // The web phone: one person's chat with the account, and what else their phone can do.
 import { SmallMap } from './map.js'
+import { $, make, safe, tap } from './parts.js'
+import { Permits } from './permits.js'
 
-const $ = id => document.getElementById(id)
-const make = (tag, given = {}, ...children) => {
-  const node = Object.assign(document.createElement(tag), given)
-  node.append(...children.filter(child => child !== null))
-  return node
-}
-const state = { setup: null, key: '', seen: 0, menu: '', follows: false, pending: null, label: '', stop: null, lastAt: 0 }
+const state = { setup: null, key: '', seen: 0, menu: '', follows: false, pending: null, label: '', stop: null, lastAt: 0, newer: 0, permits: null }
+const UNREAD_SHOWN = 5
 const narrow = matchMedia('(max-width: 800px)')
 
 const ask = async (path, given) => {
@@ -21,8 +18,6 @@ const ask = async (path, given) => {
 }
 const mine = path => `people/${encodeURIComponent(state.key)}/${path}`
 const act = (name, more = {}) => ask(mine('acts'), { method: 'POST', body: JSON.stringify({ act: name, ...more }) })
-// What a tap began may be refused; the person has read why, and there is nothing else to do.
-const tap = (node, work) => node.addEventListener('click', () => Promise.resolve(work()).catch(() => {}))
 
 let fading
 function toast (text) {
@@ -44,7 +39,7 @@ function content (item) {
   const media = item.media_id && `api/media/${encodeURIComponent(item.media_id)}`
   if (item.type === 'image') {
     const image = make('img', { src: media, alt: '照片', loading: 'lazy' })
-    image.addEventListener('load', toEnd)
+    image.addEventListener('load', () => { if (!state.newer) toEnd() })
     return make('div', { className: 'bubble picture' }, image)
   }
   if (item.type === 'voice' || item.type === 'video') {
@@ -61,37 +56,60 @@ function content (item) {
 
 function card (item) {
   const rows = item.lines.flatMap(([label, value]) => [make('dt', {}, label), make('dd', {}, value)])
-  const from = item.from === 'mini' ? make('div', { className: 'faint' }, '小程序 · 服务通知') : null
-  return make('div', { className: 'bubble card' }, from, make('h4', {}, item.title), item.text || '',
-    make('dl', {}, ...rows), item.page ? make('span', { className: 'page' }, `小程序页面 ${item.page}`) : null,
-    !item.page && safe(item.url) ? make('a', { href: item.url, target: '_blank', rel: 'noopener' }, '查看详情 ›') : null)
+  const from = { template: '公众号消息', subscribe: item.from === 'mini' ? '小程序 · 服务通知' : '公众号 · 订阅通知' }[item.kind]
+  return make('div', { className: 'bubble card' }, from ? make('div', { className: 'faint' }, from) : null,
+    make('h4', {}, item.title), item.text || '', make('dl', {}, ...rows),
+    item.page ? make('span', { className: 'page' }, `进入小程序 ${item.page}`) : null,
+    safe(item.url) ? make('a', { href: item.url, target: '_blank', rel: 'noopener' }, '查看详情 ›') : null)
 }
-
-const safe = url => /^https?:\/\//.test(url)
 
 function linked (text) {
   return text.split(/(https?:\/\/[^\s，。）]+)/).map(part =>
     safe(part) ? make('a', { href: part, target: '_blank', rel: 'noopener' }, part) : part)
 }
 
-function toEnd () { $('chat').scrollTop = $('chat').scrollHeight }
+function toEnd () {
+  $('chat').scrollTop = $('chat').scrollHeight
+  newer(0)
+}
+
+// Who has scrolled up reads on; what arrived below is announced and not forced upon them.
+function newer (count) {
+  state.newer = count
+  $('newer').hidden = !count
+  $('newer').textContent = `${count} 条新消息 ↓`
+}
+
+const atEnd = () => $('chat').scrollHeight - $('chat').scrollTop - $('chat').clientHeight < 60
 
 function receive (body) {
   if (body.from < state.seen) {
     $('chat').replaceChildren()
     state.lastAt = 0
   }
+  const opening = body.from === 0
+  const follow = opening || atEnd() || body.items.some(item => item.mine)
+  let marked = !opening || body.read === 0
   for (const item of body.items) {
     if (item.at - state.lastAt > 300) {
       const time = new Date(item.at * 1000).toLocaleTimeString('zh-CN', { hour: '2-digit', minute: '2-digit', timeZone: 'Asia/Shanghai' })
       $('chat').append(make('li', { className: 'middle' }, time))
     }
     state.lastAt = item.at
+    if (!marked && item.seq > body.read && !item.mine) {
+      marked = true
+      $('chat').append(make('li', { className: 'middle fresh' }, '以下是新消息'))
+    }
     $('chat').append(bubble(item))
   }
   state.seen = body.from + body.items.length
-  if (body.items.length) toEnd()
+  if (body.items.length) {
+    if (follow) toEnd()
+    else newer(state.newer + body.items.filter(item => !item.mine).length)
+    state.permits?.show().catch(() => {})
+  }
   follows(body.follows)
+  $('refuse').checked = body.refuses
   drawMenu(body.menu)
 }
 
@@ -100,7 +118,7 @@ async function listen () {
   const { signal } = state.stop = new AbortController()
   for (let first = true; !signal.aborted; first = false) {
     try {
-      const answer = await fetch('api/' + mine(`chat?after=${state.seen}&wait=${first ? 0 : 5}`), { signal })
+      const answer = await fetch('api/' + mine(`chat?after=${state.seen}&wait=${first ? 0 : 5}&read=${document.hidden ? 0 : state.seen}`), { signal })
       if (!answer.ok) throw new Error(answer.status)
       receive(await answer.json())
       $('offline').hidden = true
@@ -118,6 +136,7 @@ async function become (key) {
   const person = state.setup.people.find(one => one.key === key) ?? state.setup.people[0]
   if (!person) return
   Object.assign(state, { key: person.key, seen: 0, menu: '', lastAt: 0 })
+  newer(0)
   $('person').value = person.key
   $('phone-number').textContent = person.phone ? `手机 ${person.phone}` : '没有绑定手机号'
   $('chat').replaceChildren()
@@ -125,6 +144,8 @@ async function become (key) {
   pending(null)
   history.replaceState(null, '', '#' + encodeURIComponent(person.key))
   listen()
+  drawUnread().catch(() => {})
+  state.permits?.show().catch(() => {})
   await ask(mine('pick'), { method: 'POST' })
 }
 
@@ -135,6 +156,28 @@ function follows (yes) {
   $('follow').className = yes ? 'plain' : 'send'
   $('text').disabled = $('say').querySelector('button').disabled = !yes
   $('text').placeholder = yes ? '说点什么' : '关注后才能聊天'
+}
+
+// Other people's phones on which something waits
+
+async function drawUnread () {
+  const answer = await fetch('api/unread')
+  if (!answer.ok) return
+  const waiting = await answer.json()
+  const others = Object.entries(waiting).filter(([key]) => key !== state.key || document.hidden)
+  const count = others.reduce((sum, [, unread]) => sum + unread, 0)
+  document.title = `${count ? `(${count}) ` : ''}${state.setup.account.name} · 微信模拟器`
+  for (const option of $('person').options) {
+    const unread = option.value === state.key ? 0 : waiting[option.value] ?? 0
+    option.textContent = `${option.dataset.name}${unread ? ` ● ${unread}` : ''}`
+  }
+  const names = Object.fromEntries(state.setup.people.map(one => [one.key, one.name]))
+  $('unread').hidden = !others.length
+  $('unread').replaceChildren('新消息', ...others.slice(0, UNREAD_SHOWN).map(([key, unread]) => {
+    const chip = make('button', { type: 'button' }, names[key] ?? key, make('b', {}, String(unread)))
+    tap(chip, () => become(key))
+    return chip
+  }), others.length > UNREAD_SHOWN ? `等 ${others.length} 人` : '')
 }
 
 // The menu
@@ -286,6 +329,12 @@ function listenToTaps () {
     if (text) act('say', { text }).then(() => { $('text').value = '' }, () => {})
   })
   tap($('toggle'), () => { showMenu($('menu').hidden); if ($('menu').hidden) $('text').focus() })
+  tap($('newer'), toEnd)
+  $('chat').addEventListener('scroll', () => { if (state.newer && atEnd()) newer(0) })
+  addEventListener('hashchange', () => {
+    const key = decodeURIComponent(location.hash.slice(1))
+    if (key !== state.key) become(key).catch(() => {})
+  })
   tap($('plus'), () => $('desk').classList.contains('open') ? done() : show('place'))
   tap($('close'), done)
   tap($('send-place'), sendPlace)
@@ -337,7 +386,10 @@ function listenToTaps () {
   })
   document.addEventListener('keydown', event => { if (event.key === 'Escape') { closeMenus(); done() } })
   document.addEventListener('click', event => { if (!event.target.closest('#menu')) closeMenus() })
-  setInterval(() => { if (!document.querySelector('[data-pane=log]').hidden) drawLog().catch(() => {}) }, 3000)
+  setInterval(() => {
+    if (!document.querySelector('[data-pane=log]').hidden) drawLog().catch(() => {})
+    drawUnread().catch(() => {})
+  }, 3000)
 }
 
 async function start () {
@@ -349,18 +401,16 @@ async function start () {
   $('account').textContent = setup.account.name
   $('mini-name').textContent = `小程序：${setup.mini_program.name}`
   $('journey-part').hidden = !setup.journey
-  $('person').replaceChildren(...setup.people.map(one => make('option', { value: one.key }, `${one.name}（${one.key}）`)))
+  $('person').replaceChildren(...setup.people.map(one => {
+    const name = `${one.name}（${one.key}）`
+    const option = make('option', { value: one.key }, name)
+    option.dataset.name = name
+    return option
+  }))
   $('stele').replaceChildren(...setup.steles.map(one => make('option', { value: one.code }, `${one.name}（${one.code}）`)))
   $('scan-scene').disabled = !setup.steles.some(one => one.scene)
   $('scan-url').disabled = !setup.steles.some(one => one.url)
-  $('templates').replaceChildren(...setup.templates.map(one => {
-    const buttons = [['accept', '允许', 'send'], ['reject', '拒绝', 'plain']].map(([answer, name, className]) => {
-      const button = make('button', { type: 'button', className }, name)
-      tap(button, () => act('subscription', { account: one.account, answers: { [one.id]: answer } }))
-      return button
-    })
-    return make('li', {}, make('span', {}, `${one.account === 'mini_program' ? '小程序' : '服务号'}：${one.title}`), ...buttons)
-  }))
+  state.permits = new Permits(setup, path => ask(mine(path)), act)
   await become(decodeURIComponent(location.hash.slice(1)))
   map.draw(await ask('map'))
 }
