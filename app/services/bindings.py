@@ -24,6 +24,7 @@ from app.models import (
     uuid7,
 )
 from app.services import audit, consents
+from app.services.reminders import permits
 
 
 async def bind(
@@ -180,6 +181,7 @@ async def forget(session: AsyncSession, wechat_user: WechatUser, *, now: datetim
     wechat_user.subscribed = False
     wechat_user.erased_at = now
     await end_logins(session, wechat_user, now=now)
+    await permits.void_all(session, wechat_user, now=now)
     for table in (HeldMessage, Conversation, Subscription):
         await session.execute(delete(table).where(table.wechat_user_id == wechat_user.id))
     mine = Application.wechat_user_id == wechat_user.id
