@@ -100,6 +100,7 @@ class Writer:
             finished_at=outing.finished_at,
             findings=Findings.some if outing.some else Findings.none,
             note=outing.note,
+            now=outing.received_at,
         )
 
     def _said(self, visit: Visit, patrol_id: UUID | None) -> NewCheckIn:

@@ -62,9 +62,9 @@ async def put_check_in(
 
 
 @router.get("/{id}", dependencies=[InDatum])
-async def get_check_in(id: UUID, session: Session, caller: Reader) -> CheckIn:
+async def get_check_in(id: UUID, session: Session, caller: Reader, now: Now) -> CheckIn:
     """One check-in as it now stands."""
-    return CheckIn.of(await check_in_lists.find(session, caller, id))
+    return CheckIn.of(await check_in_lists.find(session, caller, id, now=now))
 
 
 def wanted(
@@ -83,13 +83,14 @@ def wanted(
 async def list_check_ins(
     session: Session,
     caller: Reader,
+    now: Now,
     which: Annotated[Wanted, Depends(wanted)],
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Page[CheckIn]:
     """One's own check-ins; for managers and programs those of their subtree. Newest first."""
     found = await check_in_lists.page(
-        session, caller, which, after=read_cursor(cursor), limit=limit + 1
+        session, caller, which, after=read_cursor(cursor), limit=limit + 1, now=now
     )
     return page_of(found, limit, CheckIn.of, lambda each: (each.check_in.at, each.check_in.id))
 
@@ -106,7 +107,7 @@ async def review_check_in(
     await reviews.review(
         session, caller, id, verdict=Verdict(body.verdict), reason=body.reason, now=now
     )
-    return CheckIn.of(await check_in_lists.find(session, caller, id))
+    return CheckIn.of(await check_in_lists.find(session, caller, id, now=now))
 
 
 @router.post("/{id}/review/answer", status_code=204)

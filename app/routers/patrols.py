@@ -74,7 +74,13 @@ async def append_track(id: UUID, body: NewPoints, session: Session, me: Me, now:
 
 @router.post("/{id}/finish")
 async def finish_patrol(
-    id: UUID, body: NewFinish, session: Session, caller: AnyCaller, me: Me, response: Response
+    id: UUID,
+    body: NewFinish,
+    session: Session,
+    caller: AnyCaller,
+    me: Me,
+    now: Now,
+    response: Response,
 ) -> Patrol:
     """Come back; a second finish changes nothing."""
     await patrols.finish(
@@ -84,6 +90,7 @@ async def finish_patrol(
         finished_at=body.finished_at,
         findings=body.findings,
         note=body.note,
+        now=now,
     )
     return await _shown(session, caller, id, response)
 

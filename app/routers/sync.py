@@ -174,6 +174,7 @@ async def _finish(phone: _Phone, operation: _Operation) -> int:
         finished_at=body.finished_at,
         findings=body.findings,
         note=body.note,
+        now=phone.now,
     )
     return 200
 

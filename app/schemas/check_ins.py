@@ -131,7 +131,10 @@ class CheckIn(BaseModel):
             evidence=[Evidence.model_validate(entry) for entry in row.evidence],
             photos=PhotoCount(received=recorded.photos_received, expected=row.photos_expected),
             withdrawn_at=row.withdrawn_at,
-            counts_for=[],
+            counts_for=[
+                Counted(obligation=each.code, done=each.done, owed=each.owed, behind=each.behind)
+                for each in recorded.counts_for
+            ],
         )
 
 

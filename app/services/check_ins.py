@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from app.errors import Conflict, UnknownCode, XunheError
 from app.keys import Keys
 from app.models import CheckIn, Verdict
 from app.models.base import uuid7
-from app.services import check_in_lists, judging, outings
+from app.services import check_in_lists, credits, judging, outings, progress
 from app.services.check_in_lists import Recorded
 from app.services.new_check_in import NewCheckIn
 from app.services.outings import Outing, Step
@@ -55,13 +55,15 @@ async def record_many(
     results: dict[int, Recorded | XunheError] = {}
     fresh: dict[UUID, int] = {}
     codes = [new.stele_code for new in news if new.stele_code]
-    known, steles, opened = await at_once(
+    now = max((new.received_at for new in news), default=clock.now())
+    _, known, steles, opened = await at_once(
         session,
+        credits.holding(),
         (_KNOWN, {"ids": [new.id for new in news]}),
         (_STELES_BY_CODE, {"codes": codes}) if codes else None,
         outings.open_patrols({new.person.id for new in news}),
     )
-    there = await check_in_lists.by_id(session, [row.id for row in known])
+    there = await check_in_lists.by_id(session, [row.id for row in known], now=now)
     for n, new in enumerate(news):
         if new.id in there:
             results[n] = _again(new, there[new.id])
@@ -69,10 +71,12 @@ async def record_many(
             fresh.setdefault(new.id, n)
     named = {row.code: row for row in steles}
     inserted = await _insert(
-        session, [news[n] for n in fresh.values()], named, opened, settings, keys
+        session, [news[n] for n in fresh.values()], named, opened, settings, keys, now
     )
     late = [new.id for new in news if new.id in fresh and inserted[new.id] is None]
-    there = await check_in_lists.by_id(session, late)
+    there = await check_in_lists.by_id(session, late, now=now)
+    written = [id_ for id_, result in inserted.items() if isinstance(result, CheckIn)]
+    counted = await progress.counts_for(session, written, clock.day_of(now))
     for n, new in enumerate(news):
         if n in results:
             continue
@@ -80,7 +84,9 @@ async def record_many(
         if result is None:
             results[n] = _again(new, there[new.id])
         elif isinstance(result, CheckIn):
-            recorded = Recorded(result, new.person.code, 0, created=True)
+            recorded = Recorded(
+                result, new.person.code, 0, created=True, counts_for=counted.get(new.id, ())
+            )
             results[n] = recorded if fresh[new.id] == n else _again(new, recorded)
         else:
             results[n] = result
@@ -111,6 +117,7 @@ async def _insert(
     opened: Sequence[Any],
     settings: Settings,
     keys: Keys,
+    now: datetime,
 ) -> Mapping[UUID, CheckIn | XunheError | None]:
     """The new check-ins by id; None where somebody else was quicker."""
     if not news:
@@ -133,7 +140,7 @@ async def _insert(
         steps,
         opened,
         open_for=timedelta(hours=settings.patrol_open_h),
-        now=max((new.received_at for new in takeable), default=clock.now()),
+        now=now,
     )
     ready: list[tuple[NewCheckIn, Step, Outing]] = []
     for new, step, outing in zip(takeable, steps, joined, strict=True):
@@ -164,6 +171,7 @@ async def _insert(
         await outings.take_back(session, lost)
     added = [(patrol_id, step) for patrol_id, step in joined_by if step.id in inserted]
     await outings.lengthen_many(session, added, around)
+    await credits.judge(session, {patrol_id for patrol_id, _ in added}, now=now)
     return results
 
 

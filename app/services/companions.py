@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import clock
 from app.errors import NotFound, TooLate, UnknownCode
 from app.models import Companion, Patrol, Person, on_roster
-from app.services import messages
+from app.services import credits, messages
 
 DECLINE_WITHIN = timedelta(days=7)
 
@@ -73,7 +73,8 @@ async def add(
     """One more companion; one who is there already, or declined, stays as they are."""
     if await session.get(Companion, (patrol.id, person.id)) is None and person.id != walker.id:
         await _add(session, patrol, walker, person, now=now)
-        await session.flush()
+        await credits.hold(session)
+        await credits.judge(session, [patrol.id], now=now)
 
 
 async def _add(
@@ -103,15 +104,17 @@ async def decline(session: AsyncSession, person: Person, patrol_id: UUID, *, now
 
     Raises `NotFound` for a patrol on which the person is not a companion, `TooLate`.
     """
+    await credits.hold(session)
+    patrol = await session.get(Patrol, patrol_id, with_for_update={"key_share": True})
     companion = await session.get(Companion, (patrol_id, person.id), with_for_update=True)
-    if companion is None or companion.removed_at is not None:
+    if patrol is None or companion is None or companion.removed_at is not None:
         raise NotFound
     if companion.declined_at is not None:
         return
     if now - companion.added_at > DECLINE_WITHIN:
         raise TooLate("已经超过7天，不能再说明未参加，请联系管理员。")
     companion.declined_at = now
-    patrol = await session.get_one(Patrol, patrol_id)
+    await credits.judge(session, [patrol_id], now=now)
     await messages.tell(
         session,
         person_id=patrol.person_id,

@@ -14,7 +14,7 @@ from app.domain import evidence, geometry
 from app.domain.evidence import RULES_VERSION, Limits
 from app.keys import Keys
 from app.models import CheckIn, CheckInVerdict, Source, Verdict
-from app.services import facts, photo_facts, places, stele_codes
+from app.services import credits, facts, photo_facts, places, stele_codes
 from app.services.facts import Surroundings, Visit
 from app.services.new_check_in import NewCheckIn
 from app.services.outings import Outing
@@ -218,6 +218,7 @@ async def rejudge(
 
     Call it in the transaction in which a photo arrived or its hash was made.
     """
+    await credits.hold(session, check_ins=check_in_ids)
     check_ins = (
         await session.scalars(
             select(CheckIn)
@@ -249,7 +250,8 @@ async def rejudge(
             await conclude(
                 session, check_in, Verdict(verdict), now=now, rules_version=RULES_VERSION
             )
-    await session.flush()
+    # Also where the verdict stays: a duty may ask for a photo.
+    await credits.judge(session, {check_in.patrol_id for check_in in check_ins}, now=now)
 
 
 async def conclude(

@@ -27,7 +27,7 @@ _NAMED = """
     SELECT p.id, p.person_id, p.origin, p.closed_by_us, p.started_at, p.finished_at,
       ARRAY(SELECT c.person_id FROM companions c WHERE c.patrol_id = p.id
               AND c.removed_at IS NULL AND c.declined_at IS NULL) AS companions
-    FROM patrols p WHERE p.id = ANY(%(ids)s) ORDER BY p.id FOR UPDATE OF p
+    FROM patrols p WHERE p.id = ANY(%(ids)s) ORDER BY p.id FOR NO KEY UPDATE OF p
 """
 
 _OPEN = """

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import clock
 from app.errors import Conflict, FinishedBeforeStart, NotFound, StaleVersion, UnknownCode
 from app.models import Findings, Patrol, PatrolKind, PatrolOrigin, PatrolState, Person, Reach
-from app.services import companions, patrol_lists, tracks
+from app.services import companions, credits, patrol_lists, tracks
 from app.services.access import Caller
 from app.services.patrol_lists import Shown
 
@@ -119,8 +119,11 @@ async def amend(
     Raises `NotFound`, `Conflict` for another's patrol or one that is finished, `StaleVersion`,
     `UnknownCode`.
     """
+    await credits.hold(session)
     # Locked before its version is made: of two phones with the same version only one may win.
-    patrol = await session.get(Patrol, new.id, with_for_update=True, populate_existing=True)
+    patrol = await session.get(
+        Patrol, new.id, with_for_update={"key_share": True}, populate_existing=True
+    )
     if patrol is None:
         raise NotFound
     if patrol.person_id != person.id:
@@ -142,7 +145,7 @@ async def amend(
     if patrol.last_seq is not None:
         # Which points were recorded before the start is another question now.
         await tracks.measure(session, patrol)
-    await session.flush()
+    await credits.judge(session, [patrol.id], now=now)
 
 
 async def finish(
@@ -153,12 +156,14 @@ async def finish(
     finished_at: datetime,
     findings: Findings,
     note: str | None,
+    now: datetime,
 ) -> Patrol:
     """Close the patrol; a second finish changes nothing.
 
     One that we closed ourselves, because no finish came, takes the finish that comes late.
     Raises `NotFound`, `FinishedBeforeStart`.
     """
+    await credits.hold(session)
     patrol = await _own(session, person, id_)
     if patrol.state is PatrolState.finished and not patrol.closed_by_us:
         return patrol
@@ -169,17 +174,22 @@ async def finish(
     patrol.state, patrol.closed_by_us = PatrolState.finished, False
     patrol.finished_at, patrol.findings, patrol.note = finished_at, findings, note or None
     patrol.duration_s = await tracks.duration_s(session, patrol)
-    await session.flush()
+    await credits.judge(session, [patrol.id], now=now)
     return patrol
 
 
 async def close_overdue(session: AsyncSession, *, open_for: timedelta, now: datetime) -> int:
     """Finish up to 500 patrols left open for too long, with what they have; say how many."""
-    return len((await session.scalars(_CLOSE, {"before": now - open_for})).all())
+    await credits.hold(session)
+    closed = (await session.scalars(_CLOSE, {"before": now - open_for})).all()
+    await credits.judge(session, closed, now=now)
+    return len(closed)
 
 
 async def _own(session: AsyncSession, person: Person, id_: UUID) -> Patrol:
-    patrol = await session.get(Patrol, id_, with_for_update=True, populate_existing=True)
+    patrol = await session.get(
+        Patrol, id_, with_for_update={"key_share": True}, populate_existing=True
+    )
     if patrol is None or patrol.person_id != person.id:
         raise NotFound
     return patrol

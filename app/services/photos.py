@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import queue
 from app.errors import Conflict, Forbidden, Invalid, NotFound, NotReady
 from app.models import CheckIn, Image, Person, Photo, Source
-from app.services import access, images, judging, visibility
+from app.services import access, credits, images, judging, visibility
 from app.services.access import Caller
 from app.settings import Settings
 from app.storage import Store, original_key, rendition_key
@@ -106,6 +106,7 @@ async def attach(
 
     Raises `Conflict` when the id stands for anything else, `Invalid` beyond 30 photos.
     """
+    await credits.hold(session, check_ins=[check_in.id])
     # One after the other on each check-in: the count is right, and the same content comes once.
     await session.scalar(select(CheckIn.id).where(CheckIn.id == check_in.id).with_for_update())
     there = await _there(session, photo_id, check_in.id, image.sha256)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import clock
 from app.errors import Forbidden, NotFound, WrongState
 from app.models import CheckIn, CheckInVerdict, Companion, Patrol, Person, Verdict
-from app.services import access, audit, judging, messages, visibility
+from app.services import access, audit, credits, judging, messages, visibility
 from app.services.access import Caller
 
 _MOST_CHARACTERS = 50
@@ -32,6 +32,7 @@ async def review(
     """
     reviewer = access.person_of(caller)
     scope = await access.scope_of(session, caller)
+    await credits.hold(session, check_ins=[check_in_id])
     statement = select(CheckIn).where(CheckIn.id == check_in_id).with_for_update()
     if scope is not None:
         statement = statement.where(visibility.check_ins_in(scope))
@@ -45,6 +46,7 @@ async def review(
         session, check_in, verdict, now=now, reviewer_id=reviewer.id, reason=reason
     )
     check_in.reviewed_at = now
+    await credits.judge(session, [check_in.patrol_id], now=now)
     await audit.record(
         session,
         actor=reviewer,

@@ -14,7 +14,7 @@ from app.domain import geometry, track
 from app.domain.datum import Datum
 from app.errors import NotFound, TooLarge, TooLate
 from app.models import CheckIn, NoticeKind, Patrol, PatrolState, Person, TrackPoint
-from app.services import consents
+from app.services import consents, credits
 
 LATE_WITHIN = timedelta(days=7)
 # Twelve hours at one a second are fewer; every call walks through all of them.
@@ -75,7 +75,10 @@ async def append(
     Raises `NotFound`, `ConsentNeeded` for tracks, `TooLate` seven days after the finish, `TooLarge`
     beyond 50,000 points.
     """
-    patrol = await session.get(Patrol, patrol_id, with_for_update=True, populate_existing=True)
+    await credits.hold(session)
+    patrol = await session.get(
+        Patrol, patrol_id, with_for_update={"key_share": True}, populate_existing=True
+    )
     if patrol is None or patrol.person_id != person.id:
         raise NotFound
     await consents.require(session, person, NoticeKind.track)
@@ -89,6 +92,7 @@ async def append(
         if patrol.points_kept + patrol.points_marked + len(new.all()) > _MOST_POINTS:
             raise TooLarge("一次巡河最多保存5万个轨迹点。")
         await measure(session, patrol)
+        await credits.judge(session, [patrol_id], now=now)
     received, last_seq = (
         await session.execute(
             select(func.count(), func.max(TrackPoint.seq)).where(TrackPoint.patrol_id == patrol_id)

@@ -9,7 +9,7 @@ from app import clock
 from app.domain import replies
 from app.domain.chat import NOTE_FOLLOWS_WITHIN
 from app.models import CheckIn, Patrol, Person, Source
-from app.services import outings
+from app.services import credits, outings
 from app.services.conversations import photos
 from app.services.conversations.turns import Turn
 
@@ -85,9 +85,10 @@ async def cancel(turn: Turn) -> str:
     )
     if check_in is None or turn.now - check_in.received_at > CANCEL_WITHIN:
         return replies.NOTHING_TO_CANCEL
+    await credits.hold(turn.session)
     # The patrol before its check-in, as everywhere.
     patrol = await turn.session.get_one(
-        Patrol, check_in.patrol_id, with_for_update=True, populate_existing=True
+        Patrol, check_in.patrol_id, with_for_update={"key_share": True}, populate_existing=True
     )
     await turn.session.refresh(check_in, with_for_update=True)
     if check_in.withdrawn_at is not None:
@@ -95,6 +96,7 @@ async def cancel(turn: Turn) -> str:
     check_in.withdrawn_at = turn.now
     await turn.session.flush()
     await outings.shorten(turn.session, patrol)
+    await credits.judge(turn.session, [patrol.id], now=turn.now)
     conversation = turn.conversation
     if conversation.check_in_id == check_in.id:
         conversation.check_in_id = conversation.check_in_sent_at = None
