@@ -17,12 +17,6 @@ from app.services.credits import IN_AREA, VISIT
 
 _FIRST, _LAST = date.min.toordinal(), date.max.toordinal()
 
-# Which obligations are asked about, and the day of each.
-_GIVEN: LiteralString = """
-    SELECT DISTINCT obligation_id, day
-    FROM unnest(CAST(%(obligations)s AS uuid[]), CAST(%(days)s AS date[]))
-      AS given (obligation_id, day)
-"""
 # Those that check-ins count for, in the window of the patrol, as it stands today.
 _COUNTED_FOR: LiteralString = f"""
     SELECT DISTINCT v.id AS check_in_id, k.obligation_id, k.counted_on AS day
@@ -35,75 +29,63 @@ _COUNTED_FOR: LiteralString = f"""
     WHERE {IN_AREA}
       AND (b.photo <> 'required' OR EXISTS (SELECT FROM photos h WHERE h.check_in_id = v.id))
 """  # noqa: S608  parts of another page
-_OF_CHECK_INS: LiteralString = f"SELECT DISTINCT obligation_id, day FROM ({_COUNTED_FOR}) counted"  # noqa: S608
 
 
-def _terms(asked: LiteralString) -> LiteralString:
-    return f"""
-        SELECT b.id, b.code, b.times, b.period, b.ends_on, b.months,
-          greatest(b.starts_on, (SELECT count_from FROM rulebook)) AS starts_on,
-          b.holder_person_id, b.holder_organisation_id,
-          least(b.retired_on, hp.retired_on, ho.retired_on, ar.retired_on, ac.retired_on,
-            ast.retired_on, al.retired_on) AS retired_on
-        FROM obligations b
-        LEFT JOIN people hp ON hp.id = b.holder_person_id
-        LEFT JOIN organisations ho ON ho.id = b.holder_organisation_id
-        LEFT JOIN reaches ar ON ar.id = b.reach_id
-        LEFT JOIN grid_cells ac ON ac.id = b.grid_cell_id
-        LEFT JOIN steles ast ON ast.id = b.stele_id
-        LEFT JOIN letters al ON al.id = b.letter_id
-        WHERE b.id IN (SELECT obligation_id FROM ({asked}) asked)
-    """  # noqa: S608  parts of this page
-
-
-def _roster(asked: LiteralString) -> LiteralString:
-    return f"""
-        SELECT m.person_id, m.from_on, m.to_on FROM memberships m
-        WHERE m.revoked_at IS NULL AND m.person_id IN (
-          SELECT b.holder_person_id FROM ({asked}) asked
-          JOIN obligations b ON b.id = asked.obligation_id)
-    """  # noqa: S608
-
-
-def _exempt(asked: LiteralString) -> LiteralString:
-    return f"""
-        SELECT DISTINCT x.id, x.code, x.kind, x.reason, b.id AS obligation_id, x.from_on,
-          least(x.to_on, x.retired_on - 1) AS to_on
-        FROM ({asked}) asked
-        JOIN obligations b ON b.id = asked.obligation_id
-        JOIN exemptions x ON (x.holder_person_id = b.holder_person_id
-            OR x.holder_organisation_id = b.holder_organisation_id)
-          AND (x.obligation_id IS NULL OR x.obligation_id = b.id) AND x.state = 'granted'
-    """  # noqa: S608
-
-
-# The days up to which is counted: the one asked about, or in another window than today's its last.
-def _days(asked: LiteralString, until: LiteralString) -> LiteralString:
-    return f"""
-        SELECT q.obligation_id, q.day,
-          count(DISTINCT k.counted_on) FILTER (WHERE NOT k.pending) AS done,
-          count(DISTINCT k.counted_on) AS with_pending
-        FROM (
-          SELECT asked.obligation_id, asked.day, w.first,
-            CAST(w.first + w.long AS date) - 1 AS last
-          FROM ({asked}) asked
-          JOIN obligations b ON b.id = asked.obligation_id
-          CROSS JOIN LATERAL (
-            SELECT CASE b.period
-                WHEN 'half_year' THEN CAST(make_date(CAST(extract(year FROM asked.day) AS int),
-                  CASE WHEN extract(month FROM asked.day) <= 6 THEN 1 ELSE 7 END, 1) AS date)
-                ELSE CAST(date_trunc(b.period, CAST(asked.day AS timestamp)) AS date)
-              END AS first,
-              CASE b.period WHEN 'half_year' THEN interval '6 months'
-                WHEN 'quarter' THEN interval '3 months' ELSE CAST('1 ' || b.period AS interval)
-              END AS long
-          ) w
-        ) q
-        LEFT JOIN credits k ON k.obligation_id = q.obligation_id AND k.revoked_at IS NULL
-          AND k.counted_on BETWEEN q.first AND {until}
-        GROUP BY q.obligation_id, q.day
-    """  # noqa: S608
-
+_TERMS = """
+    SELECT b.id, b.code, b.times, b.period, b.ends_on, b.months,
+      greatest(b.starts_on, (SELECT count_from FROM rulebook)) AS starts_on,
+      b.holder_person_id, b.holder_organisation_id,
+      least(b.retired_on, hp.retired_on, ho.retired_on, ar.retired_on, ac.retired_on,
+        ast.retired_on, al.retired_on) AS retired_on
+    FROM obligations b
+    LEFT JOIN people hp ON hp.id = b.holder_person_id
+    LEFT JOIN organisations ho ON ho.id = b.holder_organisation_id
+    LEFT JOIN reaches ar ON ar.id = b.reach_id
+    LEFT JOIN grid_cells ac ON ac.id = b.grid_cell_id
+    LEFT JOIN steles ast ON ast.id = b.stele_id
+    LEFT JOIN letters al ON al.id = b.letter_id
+    WHERE b.id = ANY(%(obligations)s)
+"""
+_ROSTER = """
+    SELECT m.person_id, m.from_on, m.to_on FROM memberships m
+    WHERE m.revoked_at IS NULL AND m.person_id IN (
+      SELECT holder_person_id FROM obligations WHERE id = ANY(%(obligations)s))
+"""
+_EXEMPT = """
+    SELECT x.id, x.code, x.kind, x.reason, b.id AS obligation_id, x.from_on,
+      least(x.to_on, x.retired_on - 1) AS to_on
+    FROM obligations b
+    JOIN exemptions x ON (x.holder_person_id = b.holder_person_id
+        OR x.holder_organisation_id = b.holder_organisation_id)
+      AND (x.obligation_id IS NULL OR x.obligation_id = b.id) AND x.state = 'granted'
+    WHERE b.id = ANY(%(obligations)s)
+"""
+# Up to a day, in the window that contains a day, and never beyond that window.
+_DAYS = """
+    SELECT q.obligation_id, q.day,
+      count(DISTINCT k.counted_on) FILTER (WHERE NOT k.pending) AS done,
+      count(DISTINCT k.counted_on) AS with_pending
+    FROM (
+      SELECT given.obligation_id, given.day, w.first,
+        least(given.until, CAST(w.first + w.long AS date) - 1) AS last
+      FROM unnest(CAST(%(obligations)s AS uuid[]), CAST(%(days)s AS date[]),
+        CAST(%(untils)s AS date[])) AS given (obligation_id, day, until)
+      JOIN obligations b ON b.id = given.obligation_id
+      CROSS JOIN LATERAL (
+        SELECT CASE b.period
+            WHEN 'half_year' THEN make_date(CAST(extract(year FROM given.day) AS int),
+              CASE WHEN extract(month FROM given.day) <= 6 THEN 1 ELSE 7 END, 1)
+            ELSE CAST(date_trunc(b.period, CAST(given.day AS timestamp)) AS date)
+          END AS first,
+          CASE b.period WHEN 'half_year' THEN interval '6 months'
+            WHEN 'quarter' THEN interval '3 months' ELSE CAST('1 ' || b.period AS interval)
+          END AS long
+      ) w
+    ) q
+    LEFT JOIN credits k ON k.obligation_id = q.obligation_id AND k.revoked_at IS NULL
+      AND k.counted_on BETWEEN q.first AND q.last
+    GROUP BY q.obligation_id, q.day
+"""
 
 # What somebody owes on a day: their own, those of their organisation and of all above it.
 _MINE: LiteralString = """
@@ -196,10 +178,8 @@ Asked = Collection[tuple[UUID, date]]
 
 async def facts_of(session: AsyncSession, obligation_ids: Collection[UUID]) -> Mapping[UUID, Facts]:
     """The facts about these obligations but their credits."""
-    values = {"obligations": list(obligation_ids), "days": [date.min] * len(obligation_ids)}
-    terms, roster, exempt = await at_once(
-        session, (_terms(_GIVEN), values), (_roster(_GIVEN), values), (_exempt(_GIVEN), values)
-    )
+    ids = {"obligations": list(obligation_ids)}
+    terms, roster, exempt = await at_once(session, (_TERMS, ids), (_ROSTER, ids), (_EXEMPT, ids))
     return _facts(terms, roster, exempt)
 
 
@@ -233,15 +213,11 @@ async def counts_for(
     """By check-in: the obligations that it counts for, as they stand today; none, no entry."""
     if not check_in_ids:
         return {}
-    values = {"check_ins": list(check_in_ids), "today": today}
-    pairs, terms, roster, exempt, days = await at_once(
-        session,
-        (_COUNTED_FOR, values),
-        (_terms(_OF_CHECK_INS), values),
-        (_roster(_OF_CHECK_INS), values),
-        (_exempt(_OF_CHECK_INS), values),
-        (_days(_OF_CHECK_INS, "least(q.last, %(today)s)"), values),
-    )
+    (pairs,) = await at_once(session, (_COUNTED_FOR, {"check_ins": list(check_in_ids)}))
+    asked = {(pair.obligation_id, pair.day) for pair in pairs}
+    if not asked:
+        return {}
+    terms, roster, exempt, days = await at_once(session, *_questions(asked, today))
     facts = _facts(terms, roster, exempt)
     standing: dict[tuple[UUID, date], Counted] = {}
     for row in days:
@@ -257,15 +233,16 @@ async def counts_for(
     return {check_in: sorted(each, key=lambda one: one.code) for check_in, each in found.items()}
 
 
-def _questions(asked: Asked) -> list[Question]:
+def _questions(asked: Asked, today: date | None = None) -> list[Question]:
+    """About obligations and days; each up to its day, or `today` in the window of its day."""
     pairs = list(asked)
-    values = {"obligations": [pair[0] for pair in pairs], "days": [pair[1] for pair in pairs]}
-    return [
-        (_terms(_GIVEN), values),
-        (_roster(_GIVEN), values),
-        (_exempt(_GIVEN), values),
-        (_days(_GIVEN, "q.day"), values),
-    ]
+    ids = {"obligations": list({pair[0] for pair in pairs})}
+    values = {
+        "obligations": [pair[0] for pair in pairs],
+        "days": [pair[1] for pair in pairs],
+        "untils": [today or pair[1] for pair in pairs],
+    }
+    return [(_TERMS, ids), (_ROSTER, ids), (_EXEMPT, ids), (_DAYS, values)]
 
 
 def _facts(
