@@ -13,6 +13,7 @@ from app.models.companion import Companion
 from app.models.consent import Consent, NoticeKind
 from app.models.conversation import Conversation, HeldMessage
 from app.models.credit import Credit
+from app.models.earlier_version import EarlierVersion
 from app.models.exemption import Exemption, ExemptionKind, ExemptionState
 from app.models.grid_cell import GridCell, GridCellKind
 from app.models.invitation import Invitation
@@ -74,6 +75,7 @@ __all__ = [
     "Credit",
     "Delivery",
     "DeliveryState",
+    "EarlierVersion",
     "Exemption",
     "ExemptionKind",
     "ExemptionState",

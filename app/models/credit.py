@@ -28,6 +28,13 @@ class Credit(Base):
             unique=True,
             postgresql_where=text("revoked_at IS NULL"),
         ),
+        # Few at any time: planning asks what they would fill.
+        Index(
+            "ix_credits_pending",
+            "obligation_id",
+            "counted_on",
+            postgresql_where=text("pending AND revoked_at IS NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

@@ -10,6 +10,19 @@ branch_labels = None
 depends_on = None
 
 
+_VERSIONED = ("obligations", "exemptions", "pairings", "posts")
+_KEEP_EARLIER_VERSIONS = """
+    CREATE FUNCTION keep_earlier_versions() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      INSERT INTO earlier_versions (subject, row_id, content, superseded_at)
+      SELECT TG_TABLE_NAME, o.id, to_jsonb(o) - 'reason', now()
+      FROM old_rows o JOIN new_rows n ON n.id = o.id
+      WHERE o IS DISTINCT FROM n;
+      RETURN NULL;
+    END $$
+"""
+
+
 def upgrade() -> None:
     # Rather fail than queue behind a long transaction with every patroller waiting behind us.
     op.execute("SET LOCAL lock_timeout = '5s'")
@@ -171,6 +184,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_credits")),
     )
     op.create_index(op.f("ix_credits_patrol_id"), "credits", ["patrol_id"], unique=False)
+    op.create_index(
+        "ix_credits_pending",
+        "credits",
+        ["obligation_id", "counted_on"],
+        unique=False,
+        postgresql_where=sa.text("pending AND revoked_at IS NULL"),
+    )
     op.create_index(
         "uq_credits_in_force",
         "credits",
@@ -418,9 +438,6 @@ def upgrade() -> None:
         "stale_standings",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("obligation_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["obligation_id"], ["obligations.id"], name=op.f("fk_stale_standings_obligation_id")
-        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stale_standings")),
     )
     op.create_index(
@@ -430,14 +447,13 @@ def upgrade() -> None:
         "standings",
         sa.Column("obligation_id", sa.Uuid(), nullable=False),
         sa.Column("window_from", sa.Date(), nullable=False),
-        sa.Column("window_to", sa.Date(), nullable=False),
+        sa.Column("good_from", sa.Date(), nullable=False),
+        sa.Column("good_to", sa.Date(), nullable=False),
+        sa.Column("active", sa.Integer(), nullable=False),
         sa.Column("slices", sa.ARRAY(sa.Date()), nullable=False),
         sa.Column("done", sa.Integer(), nullable=False),
         sa.Column(
             "next_due_on", sa.Date(), sa.Computed("slices[done + 1]", persisted=True), nullable=True
-        ),
-        sa.ForeignKeyConstraint(
-            ["obligation_id"], ["obligations.id"], name=op.f("fk_standings_obligation_id")
         ),
         sa.PrimaryKeyConstraint("obligation_id", name=op.f("pk_standings")),
     )
@@ -448,7 +464,34 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("next_due_on IS NOT NULL"),
     )
-    op.create_index(op.f("ix_standings_window_to"), "standings", ["window_to"], unique=False)
+    op.create_index(
+        op.f("ix_standings_good_to_good_from"),
+        "standings",
+        ["good_to", "good_from"],
+        unique=False,
+    )
+    op.create_table(
+        "earlier_versions",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("row_id", sa.Uuid(), nullable=False),
+        sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("superseded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earlier_versions")),
+    )
+    op.create_index(
+        op.f("ix_earlier_versions_row_id_superseded_at"),
+        "earlier_versions",
+        ["row_id", "superseded_at"],
+        unique=False,
+    )
+    op.execute(_KEEP_EARLIER_VERSIONS)
+    for table in _VERSIONED:
+        op.execute(
+            f"CREATE TRIGGER keep_earlier_versions AFTER UPDATE ON {table} "
+            "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows "
+            "FOR EACH STATEMENT EXECUTE FUNCTION keep_earlier_versions()"
+        )
     op.add_column("check_ins", sa.Column("nearest_stele_within", sa.Boolean(), nullable=True))
     op.execute(
         "UPDATE check_ins c SET nearest_stele_within = c.nearest_stele_distance_m <= s.radius_m "
@@ -459,7 +502,11 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.drop_column("check_ins", "nearest_stele_within")
-    op.drop_index(op.f("ix_standings_window_to"), table_name="standings")
+    for table in _VERSIONED:
+        op.execute(f"DROP TRIGGER keep_earlier_versions ON {table}")
+    op.execute("DROP FUNCTION keep_earlier_versions()")
+    op.drop_table("earlier_versions")
+    op.drop_index(op.f("ix_standings_good_to_good_from"), table_name="standings")
     op.drop_index(
         op.f("ix_standings_next_due_on"),
         table_name="standings",
@@ -499,6 +546,11 @@ def downgrade() -> None:
     op.drop_table("send_leases")
     op.drop_index(
         "uq_credits_in_force", table_name="credits", postgresql_where=sa.text("revoked_at IS NULL")
+    )
+    op.drop_index(
+        "ix_credits_pending",
+        table_name="credits",
+        postgresql_where=sa.text("pending AND revoked_at IS NULL"),
     )
     op.drop_index(op.f("ix_credits_patrol_id"), table_name="credits")
     op.drop_table("credits")
