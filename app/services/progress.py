@@ -61,11 +61,8 @@ _EXEMPT = """
     WHERE b.id = ANY(%(obligations)s)
 """
 # Up to a day, in the window that contains a day, and never beyond that window.
-_DAYS = """
-    SELECT q.obligation_id, q.day,
-      count(DISTINCT k.counted_on) FILTER (WHERE NOT k.pending) AS done,
-      count(DISTINCT k.counted_on) AS with_pending
-    FROM (
+_SPANS: LiteralString = """
+    (
       SELECT given.obligation_id, given.day, w.first,
         least(given.until, CAST(w.first + w.long AS date) - 1) AS last
       FROM unnest(CAST(%(obligations)s AS uuid[]), CAST(%(days)s AS date[]),
@@ -81,11 +78,34 @@ _DAYS = """
             WHEN 'quarter' THEN interval '3 months' ELSE CAST('1 ' || b.period AS interval)
           END AS long
       ) w
-    ) q
+    )
+"""
+_DAYS: LiteralString = f"""
+    SELECT q.obligation_id, q.day,
+      count(DISTINCT k.counted_on) FILTER (WHERE NOT k.pending) AS done,
+      count(DISTINCT k.counted_on) AS with_pending
+    FROM {_SPANS} q
     LEFT JOIN credits k ON k.obligation_id = q.obligation_id AND k.revoked_at IS NULL
       AND k.counted_on BETWEEN q.first AND q.last
     GROUP BY q.obligation_id, q.day
-"""
+"""  # noqa: S608  parts of this page
+# A day that somebody walked for themselves is theirs, whoever else was out or wrote it down later.
+_WAYS: LiteralString = f"""
+    SELECT c.obligation_id, c.day, count(*) FILTER (WHERE c.own) AS own,
+      count(*) FILTER (WHERE NOT c.own AND c.proxy) AS proxy,
+      count(*) FILTER (WHERE NOT c.own AND NOT c.proxy) AS late_entry
+    FROM (
+      SELECT q.obligation_id, q.day, k.counted_on,
+        bool_or(NOT k.proxy AND p.origin <> 'paper') AS own,
+        bool_or(k.proxy AND p.origin <> 'paper') AS proxy
+      FROM {_SPANS} q
+      JOIN credits k ON k.obligation_id = q.obligation_id AND k.revoked_at IS NULL
+        AND NOT k.pending AND k.counted_on BETWEEN q.first AND q.last
+      JOIN patrols p ON p.id = k.patrol_id
+      GROUP BY q.obligation_id, q.day, k.counted_on
+    ) c
+    GROUP BY c.obligation_id, c.day
+"""  # noqa: S608
 
 # What somebody owes on a day: their own, those of their organisation and of all above it.
 _MINE: LiteralString = """
@@ -173,6 +193,15 @@ class Counted:
     behind: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How the days that count came about: walked, walked by a deputy, entered from paper."""
+
+    own: int = 0
+    proxy: int = 0
+    late_entry: int = 0
+
+
 Asked = Collection[tuple[UUID, date]]
 
 
@@ -198,6 +227,13 @@ async def of(session: AsyncSession, asked: Asked) -> Mapping[tuple[UUID, date], 
         )
         for row in days
     }
+
+
+async def ways_of(session: AsyncSession, asked: Asked) -> Mapping[tuple[UUID, date], Ways]:
+    """How the days came about that `of` counts as done; none, no entry."""
+    values = _spans(asked, None)
+    (rows,) = await at_once(session, (_WAYS, values))
+    return {(row.obligation_id, row.day): Ways(row.own, row.proxy, row.late_entry) for row in rows}
 
 
 async def mine(session: AsyncSession, person: Person, day: date) -> list[Duty]:
@@ -235,14 +271,16 @@ async def counts_for(
 
 def _questions(asked: Asked, today: date | None = None) -> list[Question]:
     """About obligations and days; each up to its day, or `today` in the window of its day."""
-    pairs = list(asked)
-    ids = {"obligations": list({pair[0] for pair in pairs})}
-    values = {
-        "obligations": [pair[0] for pair in pairs],
-        "days": [pair[1] for pair in pairs],
-        "untils": [today or pair[1] for pair in pairs],
+    ids = {"obligations": list({obligation_id for obligation_id, _ in asked})}
+    return [(_TERMS, ids), (_ROSTER, ids), (_EXEMPT, ids), (_DAYS, _spans(asked, today))]
+
+
+def _spans(asked: Asked, today: date | None) -> dict[str, Any]:
+    return {
+        "obligations": [obligation_id for obligation_id, _ in asked],
+        "days": [day for _, day in asked],
+        "untils": [today or day for _, day in asked],
     }
-    return [(_TERMS, ids), (_ROSTER, ids), (_EXEMPT, ids), (_DAYS, values)]
 
 
 def _facts(
