@@ -64,6 +64,14 @@ NAMED = {"name": "示例甲", "organisation": "EAST"}
 OPERATION = {"op": "put_check_in", "id": str(uuid4()), "body": VISIT}
 LEAVE = {"from": "2026-12-01", "to": "2026-12-02", "kind": "leave", "reason": "外出"}
 
+LI = {
+    "name": "示例李",
+    "organisation_code": "EAST",
+    "role": "member",
+    "party_member": True,
+    "reason": "更正",
+}
+
 # Whatever is not here is asked without a body.
 BODIES: Mapping[str, object] = {
     "POST /api/v1/sessions": {"code": "forged"},
@@ -75,6 +83,7 @@ BODIES: Mapping[str, object] = {
     "POST /api/v1/me/subscriptions": {"template_id": "T", "result": "accept"},
     "POST /api/v1/applications/{id}/join": {"person_code": "SUN"},
     "POST /api/v1/applications/{id}/decline": {"reason": "不认识"},
+    "PUT /api/v1/people/{code}": LI,
     "POST /api/v1/people/{code}/unbind": {"reason": "换手机"},
     "POST /api/v1/steles/{code}/prints": {"reason": "旧码遗失"},
     "PUT /api/v1/check-ins/{id}": VISIT,

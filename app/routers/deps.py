@@ -5,7 +5,7 @@ from datetime import datetime
 from ipaddress import ip_address, ip_network
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -175,6 +175,11 @@ async def get_manager(caller: Annotated[Caller, Depends(get_caller)]) -> Caller:
     return caller
 
 
+async def get_overseer(caller: Annotated[Caller, Depends(get_caller)]) -> Caller:
+    """A manager or admin, or a program with a key."""
+    return caller if caller.api_key is not None else await get_manager(caller)
+
+
 async def get_datum(datum: Annotated[Datum, Query()] = Datum.wgs84) -> Datum:
     """`?datum=`: in which datum to answer a GET."""
     answer_datum.set(datum)
@@ -187,5 +192,7 @@ Visitor = Annotated[Caller, Depends(get_visitor)]
 Me = Annotated[Person, Depends(get_person)]
 Reader = Annotated[Caller, Depends(get_reader)]
 Manager = Annotated[Caller, Depends(get_manager)]
+Overseer = Annotated[Caller, Depends(get_overseer)]
+IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=200)]
 InDatum = Depends(get_datum)
 Limited = Depends(limit_address)

@@ -1,13 +1,77 @@
 """The roster, for managers."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from app.routers.deps import Manager, Now, Session
-from app.schemas.fields import Code
-from app.schemas.people import NewUnbinding, Unbinding
+from fastapi import APIRouter, Depends, Query, Response
+
+from app.models import Role
+from app.routers.deps import IfMatch, Manager, Now, Overseer, Session
+from app.schemas.fields import Code, Name
+from app.schemas.pages import Page, page_by_id, read_id_cursor
+from app.schemas.people import NewOnRoster, NewUnbinding, OnRoster, Unbinding
 from app.services import people
+from app.services.access import Caller
+from app.services.dataset.rows import Row
+from app.services.people import Wanted
 
 router = APIRouter(prefix="/api/v1/people", tags=["management"])
+
+
+def wanted(
+    organisation: Code | None = None,
+    role: Role | None = None,
+    q: Annotated[Name | None, Query()] = None,
+    retired: bool = False,
+) -> Wanted:
+    """Filters of the list."""
+    return Wanted(organisation, role, q, retired)
+
+
+def _shown(row: Row, caller: Caller) -> OnRoster:
+    return OnRoster.of(row, with_phone=caller.api_key is None)
+
+
+@router.get("")
+async def list_people(
+    session: Session,
+    caller: Overseer,
+    now: Now,
+    which: Annotated[Wanted, Depends(wanted)],
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Page[OnRoster]:
+    """The people of one's subtree; programs are told no phones."""
+    found = await people.listed(
+        session, caller, which, after=read_id_cursor(cursor), limit=limit + 1, now=now
+    )
+    return page_by_id(found, limit, lambda row: _shown(row, caller), lambda row: row.id)
+
+
+@router.get("/{code}")
+async def get_person(
+    code: Code, session: Session, caller: Overseer, response: Response
+) -> OnRoster:
+    """Somebody of one's subtree."""
+    row = await people.find(session, caller, code)
+    response.headers["ETag"] = f'"{row.version}"'
+    return _shown(row, caller)
+
+
+@router.put("/{code}", responses={201: {"model": OnRoster}})
+async def put_person(
+    code: Code,
+    body: NewOnRoster,
+    session: Session,
+    manager: Manager,
+    now: Now,
+    response: Response,
+    if_match: IfMatch = None,
+) -> OnRoster:
+    """Make (201) or change somebody; what is left out becomes empty."""
+    edit = await people.put(session, manager, code, body.wish(if_match), now=now)
+    response.status_code = 201 if edit.is_new else 200
+    response.headers["ETag"] = f'"{edit.after.version}"'
+    return _shown(edit.after, manager)
 
 
 @router.post("/{code}/unbind")

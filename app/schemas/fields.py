@@ -115,6 +115,9 @@ Accuracy = Annotated[float, Field(strict=True, ge=0, le=1_000_000)]
 Day = Annotated[date, BeforeValidator(_is_a_day), Field(ge=date(2000, 1, 1), le=date(2100, 12, 31))]
 """A calendar day at the lake, `YYYY-MM-DD` and nothing longer."""
 
+AnyDay = Annotated[date, BeforeValidator(_is_a_day)]
+"""The same of any year: somebody may be on the roster since long ago."""
+
 
 class NewPosition(Strict):
     """A position as a phone sends it; `datum` says in whose degrees."""

@@ -1,4 +1,4 @@
-"""Letters: target responsibility agreements; who may read one, and the chief's word that they did."""
+"""Letters: target responsibility agreements; who reads one, and the chief saying that they did."""
 
 from datetime import datetime
 

@@ -1,14 +1,139 @@
-"""People: who of the roster is whose to manage."""
+"""People: who of the roster is whose to manage, and how managers change it."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.errors import CommandFailed, Forbidden, NotFound
-from app.models import App, Person, Role, WechatUser
-from app.services import access, audit, bindings
+from app import clock
+from app.errors import CommandFailed, Forbidden, Invalid, NotFound
+from app.models import App, Person, Role, WechatUser, on_roster, uuid7
+from app.services import access, audit, bindings, credits, edits
 from app.services.access import Caller
+from app.services.dataset import editing, roster, rows, values
+from app.services.dataset.columns import Values
+from app.services.dataset.editing import Draft
+from app.services.dataset.rows import Row
+from app.services.edits import Edit, Wish
+
+_TERMS = ("organisation_id", "from_on", "to_on", "retired_on")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which people to list; those off the roster today only with `retired`."""
+
+    organisation: str | None = None
+    role: Role | None = None
+    q: str | None = None
+    retired: bool = False
+
+
+async def listed(
+    session: AsyncSession,
+    caller: Caller,
+    wanted: Wanted,
+    *,
+    after: UUID | None,
+    limit: int,
+    now: datetime,
+) -> Sequence[Row]:
+    """People of the caller's subtree, whoever was entered last first."""
+    conditions = [edits.inside(await access.scope_of(session, caller), Person.organisation_id)]
+    if wanted.organisation is not None:
+        conditions.append(
+            Person.organisation_id.in_(await edits.below(session, wanted.organisation))
+        )
+    if wanted.role is not None:
+        conditions.append(Person.role == wanted.role)
+    if wanted.q is not None:
+        conditions.append(Person.name.icontains(wanted.q, autoescape=True))
+    if not wanted.retired:
+        conditions.append(on_roster(clock.day_of(now)))
+    return await rows.page(session, "people", *conditions, after=after, limit=limit)
+
+
+async def find(session: AsyncSession, caller: Caller, code: str) -> Row:
+    """Somebody of the caller's subtree. Raises `NotFound`."""
+    theirs = edits.inside(await access.scope_of(session, caller), Person.organisation_id)
+    found = await rows.find(session, "people", Person.code == code, theirs)
+    if found is None:
+        raise NotFound("没有找到这位人员。")
+    return found
+
+
+async def put(
+    session: AsyncSession,
+    caller: Caller,
+    code: str,
+    wish: Wish,
+    *,
+    now: datetime,
+) -> Edit:
+    """Make or change somebody; another organisation or first day is another membership.
+
+    Raises as `edits.current`, `editing.draft`, `edits.require_inside`, `edits.write`, and
+    `Forbidden` where a manager reaches for an admin, or would make one.
+    """
+    code = values.plain(code)
+    theirs = edits.inside(await access.scope_of(session, caller), Person.organisation_id)
+    there = await edits.current(session, "people", Person.code == code, theirs, wish)
+    id_, today = there.id if there else uuid7(), clock.day_of(now)
+    draft = await editing.draft(session, "people", {**wish.said, "code": code}, id_=id_, now=now)
+    roles = {draft.attributes["role"], there.said["role"] if there else None}
+    if Role.admin in roles and access.person_of(caller).role is not Role.admin:
+        raise Forbidden("系统管理员只能由系统管理员设置和修改。")
+    await edits.require_inside(session, caller, draft)
+    retired_on = _retired_on(draft, there, wish, today)
+    if retired_on is None:
+        await _require_own_phone(session, caller, draft, id_, today)
+    edit = await edits.write(
+        session, caller, "people", there, id_, {**draft.attributes, "retired_on": retired_on},
+        subject=f"person:{code}", reason=wish.reason, now=now,
+    )  # fmt: skip
+    draft.columns["retired_on"] = Values([retired_on])
+    await roster.record_terms(session, draft.sheet, draft.columns, draft.register, now, today)
+    if edit.is_new or any(edit.was[name] != edit.attributes[name] for name in _TERMS):
+        await credits.judge_people(session, [id_], now=now)
+    return edit
+
+
+def _retired_on(draft: Draft, there: Row | None, wish: Wish, today: date) -> date | None:
+    """From which day on somebody is off the roster, as an import would have it."""
+    last: date | None = draft.attributes["to_on"]
+    if last is not None and last < today:
+        return date.fromordinal(last.toordinal() + 1)
+    if wish.retired:
+        return there.retired_on if there and there.retired_on else today
+    return None
+
+
+async def _require_own_phone(
+    session: AsyncSession, caller: Caller, draft: Draft, id_: UUID, today: date
+) -> None:
+    """A phone belongs to one person on the roster. Raises `Invalid`."""
+    phone = draft.attributes["phone"]
+    if phone is None:
+        return
+    # Theirs whose last day has passed is free again.
+    await session.execute(
+        update(Person)
+        .where(Person.phone == phone, Person.to_on < today, Person.retired_on.is_(None))
+        .values(retired_on=Person.to_on + 1)
+        .execution_options(synchronize_session=False)
+    )
+    holder: Any = await session.scalar(
+        select(Person).where(Person.phone == phone, Person.retired_on.is_(None), Person.id != id_)
+    )
+    if holder is not None:
+        managed = await access.manages(session, caller, holder.organisation_id)
+        name = holder.code if managed else "其他人员"
+        detail = f"这个手机号已登记在 {name} 名下"
+        raise Invalid(errors=[{"pointer": "/phone", "detail": detail}])
 
 
 async def managed_by(session: AsyncSession, caller: Caller, code: str) -> Person:

@@ -173,3 +173,32 @@ async def _roll(session: AsyncSession, stem: str, codes: Collection[str] | None 
         if more:
             roll.rows[identity] = row
     return roll
+
+
+async def load_for(session: AsyncSession, sheet: Sheet) -> Register:
+    """Read what the rows of one sheet name, and no more: for the edit of a row."""
+    register = Register()
+    wanted: dict[str, set[str]] = {stem: set() for stem in TABLE_OF}
+    for column in sheet.table.columns:
+        if column.refers_to:
+            wanted[column.refers_to].update(filter(_is_code, sheet[column.name]))
+    if sheet.table.key != ("department_code", "reach_code", "village_code"):
+        wanted[sheet.table.stem].update(filter(_is_code, sheet[sheet.table.key[0]]))
+    for kinds, codes, stems in (
+        ("area_kind", "area_code", _AREAS),
+        ("holder_kind", "holder_code", {"person": "people", "organisation": "organisations"}),
+    ):
+        if codes in sheet.values:
+            for kind, code in zip(sheet[kinds], sheet[codes], strict=True):
+                if kind in stems and _is_code(code):
+                    wanted[stems[kind]].add(code)
+    for stem, named in wanted.items():
+        register.stored[stem] = await _roll(session, stem, named) if named else Roll()
+        register.ids[stem] = register.stored[stem].ids
+    stored = register.stored["organisations"]
+    register.kinds = {code: stored.rows[identity].kind for code, identity in stored.ids.items()}
+    return register
+
+
+def _is_code(value: object) -> bool:
+    return type(value) is str
