@@ -7,6 +7,7 @@ from functools import cache
 
 from app.demo import dataset
 from app.demo.calendar import When, evenly, last_days, monthly, once_in, only, weekly
+from app.demo.people import MINI_ONLY
 from app.models import PatrolKind
 
 # Until the day before there was paper, and the pilot of two villages.
@@ -67,7 +68,8 @@ def _enterprises() -> list[Duty]:
             walkers=[f"P{115 + n}"],
             areas=[("stele", f"YZH-E{n:02}")],
             when=when,
-            chat=1.0,
+            # Who does not follow has no chat.
+            chat=0.0 if f"P{115 + n}" in MINI_ONLY else 1.0,
             # The model of the year sends his position from the map, always the same.
             scans=0.0 if n == 1 else 0.6,
         )

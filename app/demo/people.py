@@ -14,6 +14,8 @@ from app.wechat.simulator.state import openid_of, unionid_of
 
 # Left to the visitor, who binds them.
 GUESTS = frozenset({"P077", "P139"})
+# Who never followed the service account: their WeChat is known from the mini-program alone.
+MINI_ONLY = frozenset({"P131"})
 # Managers who look and do not walk; one who said no; one who blocked the account.
 LOOKERS = ("P005", "P010", "P138")
 REFUSED = "P064"
@@ -29,7 +31,7 @@ def bound(walkers: frozenset[str]) -> list[str]:
 
 def following(walkers: frozenset[str]) -> list[str]:
     """Those of them who still follow the service account."""
-    return [code for code in bound(walkers) if code != LEFT]
+    return [code for code in bound(walkers) if code != LEFT and code not in MINI_ONLY]
 
 
 async def bind(
@@ -45,11 +47,7 @@ async def bind(
         for person in await session.scalars(select(Person).where(Person.code.in_(wanted)))
     }
     taken = set(
-        await session.scalars(
-            select(WechatUser.person_id).where(
-                WechatUser.app == App.service_account, WechatUser.person_id.is_not(None)
-            )
-        )
+        await session.scalars(select(WechatUser.person_id).where(WechatUser.person_id.is_not(None)))
     )
     left_at = datetime.combine(LEFT_ON, _EARLY)
     gone = await session.scalar(select(WechatUser.id).where(WechatUser.erased_at == left_at))
@@ -59,14 +57,12 @@ async def bind(
             continue
         on = first.get(code, date(2026, 6, 3)) - timedelta(days=3)
         at = datetime.combine(on, _EARLY)
-        user = await wechat_users.met(
-            session,
-            App.service_account,
-            openid_of(settings.service_account.app_id, code),
-            now=at,
-            unionid=unionid_of(code),
-        )
-        user.subscribed, user.last_message_at = True, at
+        app = App.mini_program if code in MINI_ONLY else App.service_account
+        account = settings.mini_program if code in MINI_ONLY else settings.service_account
+        openid = openid_of(account.app_id, code)
+        user = await wechat_users.met(session, app, openid, now=at, unionid=unionid_of(code))
+        if app is App.service_account:
+            user.subscribed, user.last_message_at = True, at
         await bindings.bind(session, user, person, now=at, via="phone")
         if code == REFUSED:
             await consents.record(session, user, NoticeKind.position, agreed=False, now=at)
@@ -89,7 +85,8 @@ async def agree(
         for user, code in await session.execute(
             select(WechatUser, Person.code)
             .join(Person, Person.id == WechatUser.person_id)
-            .where(WechatUser.app == App.service_account, Person.code.in_(wanted))
+            .where(Person.code.in_(wanted))
+            .order_by(WechatUser.app)
         )
     }
     answered = {

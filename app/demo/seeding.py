@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import select
 
 from app import clock, logs, parent
-from app.demo import duties, people, photographs, plan, tricks, welcome
+from app.demo import duties, leave, people, photographs, plan, tricks, welcome
 from app.demo.history import Writer
 from app.demo.plan import Outing
 from app.demo.tricks import Trick
@@ -48,6 +48,7 @@ async def _write(settings: Settings, url: str) -> None:
     async with open_state(settings.model_copy(update={"database": database})) as state:
         await _put_menu(state)
         await write_year(state, today=clock.day_of(clock.now()))
+        await leave.give(state)
 
 
 async def _put_menu(state: State) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from app import logs, parent
 from app.database import connect
-from app.demo import dataset, duties, people, welcome
+from app.demo import dataset, phones, welcome
 from app.keys import open_keys
 from app.opening import opened
 from app.settings import Settings, WeChatApp, get_settings
-from app.supervisor.demonstration import REMINDER, REMINDER_FIELDS
+from app.supervisor.demonstration import MINI_PROGRAM, SERVICE_ACCOUNT, TEMPLATES
 from app.supervisor.web import serve
 from app.wechat.simulator.app import create_app
 from app.wechat.simulator.config import AccountConfig, PersonConfig, PlatformConfig, Template
@@ -24,27 +24,40 @@ def main() -> None:
     settings = get_settings()
     logs.configure(settings.log_level)
     with opened(settings) as url:
-        platform = Platform(config(settings, asyncio.run(_stele_urls(settings, url))))
+        platform = Platform(asyncio.run(_config(settings, url)))
     serve(lambda: create_app(platform), socket.socket(fileno=int(sys.argv[1])))
 
 
-async def _stele_urls(settings: Settings, url: str) -> Mapping[str, str]:
+async def _config(settings: Settings, url: str) -> PlatformConfig:
     engine, sessions = connect(url, settings.database)
     try:
         async with sessions.begin() as session:
-            return await welcome.stele_urls(session, open_keys(settings), settings.public_url)
+            urls = await welcome.stele_urls(session, open_keys(settings), settings.public_url)
+            return config(settings, urls, await phones.switched_on(session, settings))
     finally:
         await engine.dispose()
 
 
-def config(settings: Settings, stele_urls: Mapping[str, str]) -> PlatformConfig:
+def config(
+    settings: Settings, stele_urls: Mapping[str, str], people: Sequence[PersonConfig]
+) -> PlatformConfig:
     """A platform on which both of our apps are registered and the demo's people have telephones."""
     return PlatformConfig(
         service_account=_account(
-            settings.service_account, settings, "service-account", "示例巡河", [_reminder()]
+            settings.service_account,
+            settings,
+            "service-account",
+            "示例巡河",
+            _templates(SERVICE_ACCOUNT),
         ),
-        mini_program=_account(settings.mini_program, settings, "mini-program", "示例巡河小程序"),
-        people=tuple(_people()),
+        mini_program=_account(
+            settings.mini_program,
+            settings,
+            "mini-program",
+            "示例巡河小程序",
+            _templates(MINI_PROGRAM),
+        ),
+        people=tuple(people),
         base_url=settings.wechat_api_url,
         backend_url=settings.public_url,
         map_layers={
@@ -56,13 +69,22 @@ def config(settings: Settings, stele_urls: Mapping[str, str]) -> PlatformConfig:
     )
 
 
-def _reminder() -> Template:
-    fields = tuple((name, label) for name, (label, _) in REMINDER_FIELDS.items())
-    return Template(id=REMINDER, title="巡河任务提醒", fields=fields)
+def _templates(account: str) -> list[Template]:
+    return [
+        Template(
+            id=each.id,
+            title=each.title,
+            fields=tuple((name, label) for name, (label, _) in each.fields.items()),
+            kind="template" if each.kind == "template" else "subscribe",
+            long_term=each.long_term,
+        )
+        for each in TEMPLATES
+        if each.account == account
+    ]
 
 
 def _account(
-    app: WeChatApp, settings: Settings, door: str, name: str, templates: Sequence[Template] = ()
+    app: WeChatApp, settings: Settings, door: str, name: str, templates: Sequence[Template]
 ) -> AccountConfig:
     return AccountConfig(
         app_id=app.app_id,
@@ -73,25 +95,6 @@ def _account(
         name=name,
         templates=tuple(templates),
     )
-
-
-def _people() -> list[PersonConfig]:
-    """Everybody of the demo dataset who has a telephone; whoever is bound follows.
-
-    The guests, whom a visitor is to try, come first.
-    """
-    follow = set(people.following(duties.walkers()))
-    rows = sorted(dataset.rows("people"), key=lambda row: row["code"] not in people.GUESTS)
-    return [
-        PersonConfig(
-            key=row["code"],
-            name=row["name"],
-            phone=row["phone"],
-            follows=row["code"] in follow,
-        )
-        for row in rows
-        if row["phone"]
-    ]
 
 
 if __name__ == "__main__":

@@ -57,12 +57,16 @@ class AccountConfig:
 
 @dataclass(frozen=True)
 class PersonConfig:
-    """Somebody with a telephone: who they are to us, and whether they follow from the start."""
+    """Somebody with a telephone: who they are to us, and how they stand from the start.
+
+    `permits`: leave given before, by template id; of a long-term template any number is for good.
+    """
 
     key: str
     name: str
     phone: str | None = None
     follows: bool = False
+    permits: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

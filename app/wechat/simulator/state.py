@@ -81,6 +81,13 @@ class World:
         contact = contacts[self.config.service_account.app_id]
         contact.follows = person.follows
         contact.followed_at = self.clock() if person.follows else 0.0
+        for account in (self.config.service_account, self.config.mini_program):
+            for template in account.templates:
+                left = person.permits.get(template.id, 0)
+                if template.long_term and left:
+                    contacts[account.app_id].standing.add(template.id)
+                elif left:
+                    contacts[account.app_id].permits[template.id] = left
         user = User(person.key, person.name, person.phone, unionid_of(person.key), contacts)
         self.openids |= {(app_id, one.openid): user for app_id, one in contacts.items()}
         return user
