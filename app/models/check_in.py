@@ -49,6 +49,12 @@ class CheckIn(Base):
         Index(None, "patrol_id", "at"),
         Index(None, "person_id", "raw_lon", "raw_lat", "at"),
         Index(None, "device", "person_id", "at", postgresql_where=text("device IS NOT NULL")),
+        # What waits for a review.
+        Index(
+            "ix_check_ins_flagged",
+            "received_at",
+            postgresql_where=text("verdict = 'flagged' AND withdrawn_at IS NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -492,6 +492,13 @@ def upgrade() -> None:
             "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows "
             "FOR EACH STATEMENT EXECUTE FUNCTION keep_earlier_versions()"
         )
+    op.create_index(
+        "ix_check_ins_flagged",
+        "check_ins",
+        ["received_at"],
+        unique=False,
+        postgresql_where=sa.text("verdict = 'flagged' AND withdrawn_at IS NULL"),
+    )
     op.add_column("check_ins", sa.Column("nearest_stele_within", sa.Boolean(), nullable=True))
     op.execute(
         "UPDATE check_ins c SET nearest_stele_within = c.nearest_stele_distance_m <= s.radius_m "
@@ -502,6 +509,11 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.drop_column("check_ins", "nearest_stele_within")
+    op.drop_index(
+        "ix_check_ins_flagged",
+        table_name="check_ins",
+        postgresql_where=sa.text("verdict = 'flagged' AND withdrawn_at IS NULL"),
+    )
     for table in _VERSIONED:
         op.execute(f"DROP TRIGGER keep_earlier_versions ON {table}")
     op.execute("DROP FUNCTION keep_earlier_versions()")
