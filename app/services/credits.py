@@ -165,12 +165,17 @@ _SAME: LiteralString = """
     k.obligation_id = o.obligation_id AND k.counted_on = o.day AND k.patrol_id = o.patrol_id
     AND k.pending = o.pending AND k.proxy = o.proxy AND k.revoked_at IS NULL
 """
+# Hashed whatever the planner expects; an anti-join it would walk pair by pair.
+_NOT_AS_IT_OUGHT: LiteralString = """
+    k.patrol_id = ANY(%(patrols)s) AND k.revoked_at IS NULL
+    AND (k.obligation_id, k.counted_on, k.patrol_id, k.pending, k.proxy) NOT IN (
+      SELECT o.obligation_id, o.day, o.patrol_id, o.pending, o.proxy FROM ought o)
+"""
 
 _JUDGE: LiteralString = f"""
     {_OUGHT}, revoked AS (
       UPDATE credits k SET revoked_at = %(now)s
-      WHERE k.patrol_id = ANY(%(patrols)s) AND k.revoked_at IS NULL
-        AND NOT EXISTS (SELECT FROM ought o WHERE {_SAME})
+      WHERE {_NOT_AS_IT_OUGHT}
       RETURNING k.obligation_id
     ), added AS (
       INSERT INTO credits (obligation_id, counted_on, patrol_id, pending, proxy, recorded_at)
@@ -189,8 +194,7 @@ _DIFFERENCES: LiteralString = f"""
     WHERE NOT EXISTS (SELECT FROM credits k WHERE {_SAME})
     UNION ALL
     SELECT k.obligation_id, k.counted_on, k.patrol_id, k.pending, k.proxy, false FROM credits k
-    WHERE k.patrol_id = ANY(%(patrols)s) AND k.revoked_at IS NULL
-      AND NOT EXISTS (SELECT FROM ought o WHERE {_SAME})
+    WHERE {_NOT_AS_IT_OUGHT}
 """  # noqa: S608
 
 _PATROLS_AFTER = """

@@ -19,12 +19,14 @@ _FIRST, _LAST = date.min.toordinal(), date.max.toordinal()
 
 # Those that check-ins count for, in the window of the patrol, as it stands today.
 _COUNTED_FOR: LiteralString = f"""
+    WITH v AS MATERIALIZED (
+      SELECT i.patrol_id, {VISIT} FROM check_ins i
+      WHERE i.id = ANY(%(check_ins)s) AND i.verdict = 'accepted' AND i.withdrawn_at IS NULL
+    )
     SELECT DISTINCT v.id AS check_in_id, k.obligation_id, k.counted_on AS day
-    FROM (SELECT i.patrol_id, {VISIT} FROM check_ins i
-          WHERE i.id = ANY(%(check_ins)s) AND i.verdict = 'accepted'
-            AND i.withdrawn_at IS NULL) v
+    FROM v
+    JOIN patrols p ON p.id = v.patrol_id
     JOIN credits k ON k.patrol_id = v.patrol_id AND k.revoked_at IS NULL AND NOT k.pending
-    JOIN patrols p ON p.id = k.patrol_id
     JOIN obligations b ON b.id = k.obligation_id
     WHERE {IN_AREA}
       AND (b.photo <> 'required' OR EXISTS (SELECT FROM photos h WHERE h.check_in_id = v.id))
