@@ -17,4 +17,5 @@ class Rulebook(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     count_from: Mapped[date | None]
     pairing_duty: Mapped[str]
+    pairing_times: Mapped[int] = mapped_column(default=6)
     judged_at: Mapped[datetime]

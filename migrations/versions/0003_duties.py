@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("count_from", sa.Date(), nullable=True),
         sa.Column("pairing_duty", sa.Text(), nullable=False),
+        sa.Column("pairing_times", sa.Integer(), nullable=False),
         sa.Column("judged_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_rulebook_one_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rulebook")),
