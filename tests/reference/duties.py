@@ -125,6 +125,7 @@ class CheckIn:
     named_stele: str | None = None
     named_distance_m: float | None = None
     accuracy_m: float | None = None
+    from_chat: bool = False
     nearest_stele: str | None = None
     nearest_distance_m: float | None = None
     photos: int = 0
@@ -445,7 +446,8 @@ def check_in_is_in_area(world: World, obligation: Obligation, check_in: CheckIn,
         if check_in.named_stele is not None:
             if check_in.named_stele != stele.code or check_in.named_distance_m is None:
                 return False
-            unsure = 100.0 if check_in.accuracy_m is None else min(check_in.accuracy_m, 100.0)
+            # A place picked on the chat's map says nothing of how sure it is.
+            unsure = 100.0 if check_in.from_chat else min(check_in.accuracy_m or 0.0, 100.0)
             return check_in.named_distance_m <= stele.radius_m + unsure
         if check_in.nearest_stele != stele.code or check_in.nearest_distance_m is None:
             return False
@@ -497,15 +499,40 @@ def patrol_counts(
         return False
     if obligation.kinds is not None and patrol.kind not in obligation.kinds:
         return False
-    if obligation.min_minutes is not None and (
+    # Nothing is known of a paper patrol's or an open one's length: at least 0 is no condition.
+    if obligation.min_minutes and (
         patrol.seconds is None or patrol.seconds < obligation.min_minutes * 60
     ):
         return False
-    if obligation.min_metres is not None and (
-        patrol.metres is None or patrol.metres < obligation.min_metres
-    ):
+    if obligation.min_metres and (patrol.metres is None or patrol.metres < obligation.min_metres):
         return False
     return place_and_photo_are_met(world, obligation, patrol, verdicts)
+
+
+@dataclass(frozen=True)
+class Credit:
+    """That the nth patrol counts, or would if its flagged check-ins were accepted."""
+
+    obligation: str
+    day: date
+    patrol: int
+    pending: bool
+    proxy: bool
+
+
+def all_credits(world: World) -> set[Credit]:
+    found = set()
+    for obligation in world.obligations:
+        for n, patrol in enumerate(world.patrols):
+            day = day_of(patrol)
+            if not is_active(world, obligation, day):
+                continue
+            if not patrol_counts(world, obligation, patrol, ["accepted", "flagged"]):
+                continue
+            pending = not patrol_counts(world, obligation, patrol, ["accepted"])
+            proxy = obligation.holder_kind == "person" and obligation.holder not in walkers(patrol)
+            found.add(Credit(obligation.code, day, n, pending, proxy))
+    return found
 
 
 def days_that_count(world: World, obligation: Obligation, verdicts: list[str]) -> set[date]:
