@@ -29,6 +29,7 @@ def upgrade() -> None:
     op.create_table(
         "rulebook",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("opened_on", sa.Date(), nullable=False),
         sa.Column("count_from", sa.Date(), nullable=True),
         sa.Column("pairing_duty", sa.Text(), nullable=False),
         sa.Column("pairing_times", sa.Integer(), nullable=False),
