@@ -17,6 +17,7 @@ from app.services import (
     renditions,
     unionids,
 )
+from app.services.reminders import delivering
 
 app = queue.app()
 
@@ -58,6 +59,21 @@ async def tell(context: JobContext, message_id: str) -> None:
     """Take one message to the chat."""
     state: Any = context.additional_context["state"]
     await messages.deliver(state["sessions"], state["wechat"], UUID(message_id), now=clock.now())
+
+
+@app.periodic(cron="* * * * *")
+@app.task(
+    name="deliver_reminders",
+    pass_context=True,
+    queueing_lock="deliver_reminders",
+    lock="deliver_reminders",
+)
+async def deliver_reminders(context: JobContext, timestamp: int = 0) -> None:  # noqa: ARG001  a tick's
+    """Send the reminders whose time has come; planning asks for it at once."""
+    state: Any = context.additional_context["state"]
+    await delivering.deliver_due(
+        state["sessions"], state["wechat"], state["settings"], now=clock.now()
+    )
 
 
 @app.task(name="look_up_unionid", pass_context=True, retry=_UNTIL_WECHAT_IS_BACK)

@@ -1,7 +1,7 @@
 """Messages: news for somebody outside of a reply, shown in the mini-program, told in the chat."""
 
-from datetime import datetime
-from uuid import UUID
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
 
 import structlog
 from sqlalchemy import or_, select, update
@@ -9,12 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app import queue
 from app.models import App, Message, WechatUser
+from app.services.reminders import leases
 from app.wechat.client import WeChat
-from app.wechat.errors import OutcomeUnknown, Refused
+from app.wechat.errors import OutcomeUnknown, Refused, TryAgain
 
 log = structlog.get_logger(__name__)
 
 NOT_IN_CHAT = "没有关注服务号"
+_BUSY_FOR = timedelta(seconds=5)
 _WINDOW_SHUT = {45015: "超过48小时没有来信，服务号不能主动发送", 45047: "主动发送的条数已用完"}
 
 
@@ -62,15 +64,23 @@ async def deliver(
 
     Raises `TryAgain` when WeChat cannot take it just now.
     """
+    holder = uuid4()
     async with sessions() as session, session.begin():
         message = await session.get(Message, message_id)
         if message is None or message.told_at is not None or message.fault is not None:
             return
-        openid = await _openid(session, message)
+        user = await _addressee(session, message)
         text = message.text
+        if user is not None and not await leases.take(session, {user.id}, holder=holder, now=now):
+            raise TryAgain("messages", after=_BUSY_FOR, reason="somebody else is sending to them")
     fault = NOT_IN_CHAT
-    if openid is not None:
-        fault = await _send(wechat, openid, text)
+    try:
+        if user is not None and user.openid is not None:
+            fault = await _send(wechat, user.openid, text)
+    finally:
+        if user is not None:
+            async with sessions() as session, session.begin():
+                await leases.release(session, {user.id}, holder=holder)
     async with sessions() as session, session.begin():
         message = await session.get_one(Message, message_id)
         if fault:
@@ -79,13 +89,13 @@ async def deliver(
             message.told_at = now
 
 
-async def _openid(session: AsyncSession, message: Message) -> str | None:
-    """Where in the chat the addressee is, if at all."""
+async def _addressee(session: AsyncSession, message: Message) -> WechatUser | None:
+    """Whom in the chat it is for, if anybody."""
     addressed = [WechatUser.id == message.wechat_user_id]
     if message.person_id is not None:
         addressed.append(WechatUser.person_id == message.person_id)
     return await session.scalar(
-        select(WechatUser.openid).where(
+        select(WechatUser).where(
             WechatUser.app == App.service_account,
             WechatUser.openid.is_not(None),
             or_(*addressed),

@@ -66,10 +66,19 @@ class Call:
 class _Troubled(Exception):
     """One try that failed in a way which another may not."""
 
-    def __init__(self, reason: str, *, errcode: int = 0, sent: bool = True, rid: str = "") -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        errcode: int = 0,
+        sent: bool = True,
+        answered: bool = False,
+        rid: str = "",
+    ) -> None:
         self.reason = reason
         self.errcode = errcode
         self.sent = sent
+        self.lost = sent and not answered
         self.rid = rid
         super().__init__(reason)
 
@@ -153,12 +162,13 @@ class Caller:
         tries = _PERSON_TRIES if call.waited_for else _JOB_TRIES
         if not call.repeatable:
             tries = 2
-        may_have_happened = False
+        may_have_happened = lost = False
         for attempt in range(1, tries + 1):
             try:
                 answer = await self._once(call, token)
             except _Troubled as trouble:
                 may_have_happened = may_have_happened or trouble.sent
+                lost = lost or trouble.lost
                 self._count(call, trouble.reason)
                 log.warning(
                     "wechat call failed", path=call.path, reason=trouble.reason, rid=trouble.rid
@@ -168,7 +178,11 @@ class Caller:
                         raise OutcomeUnknown(call.path, reason=trouble.reason) from None
                     await self._pause_after_many(call)
                     raise TryAgain(
-                        call.path, trouble.errcode, reason=trouble.reason, rid=trouble.rid
+                        call.path,
+                        trouble.errcode,
+                        reason=trouble.reason,
+                        rid=trouble.rid,
+                        lost=lost,
                     ) from None
                 await self._sleep(random.uniform(0.5, 1) * 0.4 * 2**attempt)  # noqa: S311  jitter
             else:
@@ -197,7 +211,7 @@ class Caller:
         except httpx.HTTPError as error:
             raise _Troubled(type(error).__name__, sent=not was_not_sent(error)) from None
         if response.status_code != 200:
-            raise _Troubled(f"HTTP {response.status_code}")
+            raise _Troubled(f"HTTP {response.status_code}", answered=True)
         return self._understood(response, binary=call.binary)
 
     def _understood(

@@ -21,7 +21,10 @@ class WeChatError(Exception):
 
 
 class TryAgain(WeChatError):
-    """Not now; the same call may succeed `after` this long."""
+    """Not now; the same call may succeed `after` this long.
+
+    `lost`: the answer never came, so the call may have had its effect all the same.
+    """
 
     def __init__(
         self,
@@ -31,8 +34,10 @@ class TryAgain(WeChatError):
         after: timedelta = timedelta(minutes=1),
         reason: str = "",
         rid: str = "",
+        lost: bool = False,
     ) -> None:
         self.after = after
+        self.lost = lost
         super().__init__(path, errcode, reason=reason, rid=rid)
 
 

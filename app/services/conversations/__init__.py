@@ -24,6 +24,7 @@ from app.services.conversations import (
     turns,
 )
 from app.services.conversations.turns import Turn
+from app.services.reminders import events
 from app.settings import Settings
 from app.wechat import messages as pushed
 from app.wechat.callback import Incoming
@@ -57,12 +58,15 @@ async def answer_many(
 
     Senders are locked, in one order for all; a sender's messages are answered one after the other.
     Everything that waits for somebody else (WeChat's media, news for others) is left to jobs.
-    Where the phone is (LOCATION), what a picker was used for, and what became of messages we sent
-    is not kept: such events are only acknowledged.
+    What became of messages we sent, and the leave to send them, is booked. Where the phone is
+    (LOCATION) and what a picker was used for is not kept: such events are only acknowledged.
     """
     said: dict[int, str | None] = {}
     waiting = [n for n, push in enumerate(pushes) if _concerns_us(push)]
-    users = await wechat_users.locked(session, {_sender(pushes[n]) for n in waiting})
+    told = [push for push in pushes if isinstance(push.message, events.KINDS)]
+    concerned = [pushes[n] for n in waiting] + told
+    users = await wechat_users.locked(session, {_sender(push) for push in concerned})
+    await events.book(session, told, users, settings)
     while waiting:
         # One message of each sender, then the next ones: it may be another chat by then.
         turn_of: dict[Sender, int] = {}

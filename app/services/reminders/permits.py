@@ -29,7 +29,7 @@ async def book(session: AsyncSession, told: Sequence[Told], settings: Settings) 
     taken_back: list[dict[str, Any]] = []
     for user, event in told:
         for n, item in enumerate(event.items):
-            row = {
+            row: dict[str, Any] = {
                 "id": uuid7(),
                 "wechat_user_id": user.id,
                 "template_id": item.template_id,
