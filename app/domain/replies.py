@@ -1,6 +1,6 @@
 """Everything the chat says, on one page: short plain Chinese, never over 100 characters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,26 @@ VERDICTS: Mapping[str, str] = {"accepted": "有效", "flagged": "待核", "rejec
 
 def fit(text: str) -> str:
     """The text, cut at a hundred characters should a name or a detail have been very long."""
-    return text if len(text) <= MOST else text[: MOST - 1] + "…"
+    return cut(text, MOST)
+
+
+def cut(text: str, most: int) -> str:
+    """At most so many characters, an ellipsis for the rest, and no number cut in two."""
+    if len(text) <= most:
+        return text
+    kept = text[: most - 1]
+    if text[most - 1].isdigit():
+        kept = kept.rstrip("0123456789/")
+    return kept + "…"
+
+
+def first_that_fits(wordings: Iterable[str]) -> str:
+    """The first of several wordings that is short enough for the chat; the last one cut."""
+    said = ""
+    for said in wordings:
+        if len(said) <= MOST:
+            return said
+    return fit(said)
 
 
 def short(name: str, most: int = 12) -> str:

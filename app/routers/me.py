@@ -1,16 +1,18 @@
-"""One's own page, colleagues, leave, and leave to be reminded."""
+"""One's own page, duties, colleagues, leave, and leave to be reminded."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from app import clock
 from app.routers.deps import AnyCaller, InDatum, Me, Now, Session
 from app.schemas import me as schemas
+from app.schemas.duties import Duties, Duty
 from app.schemas.exemptions import Exemption, NewExemption
 from app.schemas.fields import Name
 from app.schemas.people import Colleague, Colleagues, Named
 from app.schemas.subscriptions import NewSubscription, Subscription, SubscriptionResult
-from app.services import access, colleagues, exemptions, me, subscriptions
+from app.services import access, colleagues, exemptions, me, progress, subscriptions
 
 router = APIRouter(prefix="/api/v1/me", tags=["in the field"])
 
@@ -19,6 +21,14 @@ router = APIRouter(prefix="/api/v1/me", tags=["in the field"])
 async def read_me(session: Session, person: Me, now: Now) -> schemas.Me:
     """Who I am, what I hold and may do, what I agreed to and was told."""
     return schemas.Me.of(await me.overview(session, person, now=now))
+
+
+@router.get("/obligations")
+async def read_obligations(session: Session, person: Me, now: Now) -> Duties:
+    """What I owe in the windows that contain today, then what my organisations owe."""
+    today = clock.day_of(now)
+    owed = await progress.mine(session, person, today)
+    return Duties(items=[Duty.of(duty, today) for duty in owed])
 
 
 @router.get("/colleagues")
