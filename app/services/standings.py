@@ -24,9 +24,8 @@ _MANY = 20_000
 
 # Those told about come first, so that whatever commits while we work is told again.
 _TAKE_STALE = """
-    INSERT INTO standing_work (obligation_id)
     WITH told AS (DELETE FROM stale_standings RETURNING obligation_id)
-    SELECT DISTINCT obligation_id FROM told
+    INSERT INTO standing_work (obligation_id) SELECT DISTINCT obligation_id FROM told
 """
 _TAKE_WRONG = """
     INSERT INTO standing_work (obligation_id)

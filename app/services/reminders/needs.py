@@ -40,7 +40,7 @@ _NEEDING: LiteralString = """
         s.next_due_on >= %(day)s AND s.done = d.due_by AND q.pending = 0
           AND l.long >= %(slice_days)s
           AND (s.next_due_on < %(third_workday)s
-            OR s.next_due_on - least(%(notice_days)s, l.long / 4) < %(next_workday)s) AS is_soon
+            OR s.next_due_on - CAST(least(%(notice_days)s, l.long / 4) AS int) < %(next_workday)s) AS is_soon
       FROM {standings} s
       CROSS JOIN LATERAL (
         SELECT width_bucket(CAST(%(day)s AS date) - 1, s.slices) AS due_by
@@ -58,7 +58,7 @@ _NEEDING: LiteralString = """
                             AND NOT c.pending AND c.revoked_at IS NULL)
       ) q
       WHERE s.next_due_on < greatest(CAST(%(third_workday)s AS date),
-          CAST(%(next_workday)s AS date) + %(notice_days)s)
+          CAST(%(next_workday)s AS date) + CAST(%(notice_days)s AS int))
         AND s.good_from <= %(day)s AND s.good_to >= %(day)s
     ) f
     JOIN obligations b ON b.id = f.obligation_id
