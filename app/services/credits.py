@@ -56,9 +56,17 @@ VISIT: LiteralString = """
       ELSE CASE WHEN i.stele_within THEN i.stele_id END END AS stele_id
 """
 
-# What ought to be there for the patrols. An organisation's obligations are met by its members of
-# that day and those of its descendants; a post's deputy walks for the person who holds it.
-_OUGHT: LiteralString = f"""
+# Whether a visit `v` has its photo.
+_PHOTO: LiteralString = "EXISTS (SELECT FROM photos h WHERE h.check_in_id = v.id)"
+
+
+def _ought(photo: LiteralString = _PHOTO, which: LiteralString = "true") -> LiteralString:
+    """What ought to be there for the patrols, as a first part of a statement (`ought`).
+
+    An organisation's obligations are met by its members of that day and those of its descendants; a
+    post's deputy walks for the person who holds it.
+    """
+    return f"""
     WITH RECURSIVE outings AS MATERIALIZED (
       SELECT p.* FROM patrols p
       WHERE p.id = ANY(%(patrols)s) AND p.retired_on IS NULL
@@ -153,13 +161,18 @@ _OUGHT: LiteralString = f"""
         WHERE f.fits
           AND {IN_AREA}
           AND (b.photo <> 'required'
-            OR EXISTS (SELECT FROM photos h WHERE h.check_in_id = v.id)
+            OR {photo}
             OR EXISTS (SELECT FROM late_entries l
                        WHERE l.patrol_id = p.id AND l.image_sha256 IS NOT NULL))
       ) s
-      WHERE s.counts IS NOT NULL
+      WHERE s.counts IS NOT NULL AND {which}
     )
-"""  # noqa: S608  parts of this page
+    """  # noqa: S608  parts of this page
+
+
+_OUGHT = _ought()
+# The same had these check-ins a photo, of the obligations that ask for one.
+OUGHT_WITH_PHOTOS = _ought("v.id = ANY(%(check_ins)s)", "b.photo = 'required'")
 
 _SAME: LiteralString = """
     k.obligation_id = o.obligation_id AND k.counted_on = o.day AND k.patrol_id = o.patrol_id
