@@ -17,7 +17,7 @@ from app.services import (
     renditions,
     unionids,
 )
-from app.services.reminders import delivering
+from app.services.reminders import delivering, planning
 
 app = queue.app()
 
@@ -74,6 +74,15 @@ async def deliver_reminders(context: JobContext, timestamp: int = 0) -> None:  #
     await delivering.deliver_due(
         state["sessions"], state["wechat"], state["settings"], now=clock.now()
     )
+
+
+@app.periodic(cron="*/10 * * * *")
+@app.task(name="plan_reminders", pass_context=True, queueing_lock="plan_reminders")
+async def plan_reminders(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  the tick's
+    """In the hours in which people may be disturbed: decide what they are told."""
+    state: Any = context.additional_context["state"]
+    async with state["sessions"]() as session, session.begin():
+        await planning.tick(session, state["settings"], now=clock.now())
 
 
 @app.task(name="look_up_unionid", pass_context=True, retry=_UNTIL_WECHAT_IS_BACK)

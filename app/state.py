@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app import embedded_postgres
+from app import clock, embedded_postgres
 from app.database import connect
 from app.keys import Keys, open_keys
 from app.models import App
@@ -14,7 +14,7 @@ from app.services import conversations, facts
 from app.services.callback_queue import CallbackQueue
 from app.services.check_in_queue import CheckInQueue
 from app.services.rate_limits import RateLimiter
-from app.settings import Settings
+from app.settings import BadSettings, Settings
 from app.storage import Store, open_store
 from app.wechat.client import WeChat, open_wechat
 from app.wechat.doors import Door, open_doors
@@ -40,6 +40,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     """Everything that lives as long as the process; the database must be up and migrated."""
     if settings.area_of_interest is not None:
         facts.area_of_interest(settings.area_of_interest)
+    use_workdays(settings)
     doors = open_doors(settings)
     url = settings.database.url or embedded_postgres.url_of(settings.data_dir)
     engine, sessions = connect(url, settings.database)
@@ -69,3 +70,14 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         await wechat_engine.dispose()
         await limits_engine.dispose()
         await engine.dispose()
+
+
+def use_workdays(settings: Settings) -> None:
+    """Have the operator's workdays in this process. Raises `BadSettings` that names the line."""
+    if settings.workdays_file is None:
+        return
+    try:
+        clock.use_workdays(clock.read_workdays(settings.workdays_file))
+    except (OSError, UnicodeError, clock.BadWorkdays) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise BadSettings(f"XUNHE_WORKDAYS_FILE: {why}") from None

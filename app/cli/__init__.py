@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 
 import typer
 
-from app.cli import api_keys, care, datasets, identities, processes, steles, wechat
+from app.cli import api_keys, care, datasets, identities, processes, reminders, steles, wechat
 from app.cli.shell import app
 from app.errors import CommandFailed
 
-COMMANDS = (processes, datasets, identities, steles, api_keys, wechat, care)
+COMMANDS = (processes, datasets, identities, steles, api_keys, wechat, reminders, care)
 """Importing them has registered their commands."""
 
 

@@ -2,7 +2,7 @@
 
 import stat
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from urllib.parse import urlsplit
 
 from app import clock
@@ -12,6 +12,9 @@ from app.services.dataset import BadDataset, read_area_of_interest
 from app.services.diagnosis.findings import Finding, fail, ok, warn
 from app.settings import Settings
 
+# The State says in autumn how the next year's holidays lie.
+_NEXT_YEAR_FROM = 10
+
 
 def of_settings(settings: Settings, *, now: datetime) -> list[Finding]:
     """What can be said without asking anybody."""
@@ -20,7 +23,7 @@ def of_settings(settings: Settings, *, now: datetime) -> list[Finding]:
         *_of_wechat_apps(settings),
         _of_secret_key(settings),
         _of_area(settings),
-        _of_workdays(now),
+        _of_workdays(settings, now),
         _of_webhook(settings),
         *_of_disk(settings),
     ]
@@ -78,13 +81,24 @@ def _of_area(settings: Settings) -> Finding:
     return ok(what, "文件可用")
 
 
-def _of_workdays(now: datetime) -> Finding:
-    what, year = "工作日历", clock.day_of(now).year
-    if not clock.knows_workdays_of(year):
-        return warn(what, f"没有 {year} 年的放假安排，按周一至周五算；请升级 chinesecalendar。")
-    if not clock.knows_workdays_of(year + 1) and clock.day_of(now).month == 12:
-        return warn(what, f"还没有 {year + 1} 年的放假安排，元旦前请升级 chinesecalendar。")
-    return ok(what, f"有 {year} 年的放假安排")
+def _of_workdays(settings: Settings, now: datetime) -> Finding:
+    what, today = "工作日历", clock.day_of(now)
+    ours: dict[date, bool] = {}
+    if settings.workdays_file is not None:
+        try:
+            ours = clock.read_workdays(settings.workdays_file)
+        except (OSError, UnicodeError, clock.BadWorkdays):
+            return fail(what, "XUNHE_WORKDAYS_FILE 读不出，请改成 day,workday 两列的 CSV 文件。")
+
+    def knows(year: int) -> bool:
+        return date(year, 1, 1) in ours or clock.knows_workdays_of(year)
+
+    mend = "请升级 chinesecalendar，或写进 XUNHE_WORKDAYS_FILE。"
+    if not knows(today.year):
+        return warn(what, f"没有 {today.year} 年的放假安排，按周一至周五算；{mend}")
+    if today.month >= _NEXT_YEAR_FROM and not knows(today.year + 1):
+        return warn(what, f"还没有 {today.year + 1} 年的放假安排，元旦前{mend}")
+    return ok(what, f"有 {today.year} 年的放假安排")
 
 
 def _of_webhook(settings: Settings) -> Finding:

@@ -23,7 +23,7 @@ from app import clock, queue
 from app.database import driver_connection
 from app.models import Channel, Person, ReminderKind, ReminderState, uuid7
 from app.services import standings
-from app.services.reminders import channels, needs
+from app.services.reminders import channels, claiming, needs
 from app.services.reminders.needs import Need, Needs
 from app.settings import Settings
 
@@ -130,6 +130,12 @@ async def plan(
             await queue.defer_once(session, "deliver_reminders", lock="deliver_reminders")
     await needs.forget(connection)
     return Plan(day, is_workday=True, notices=sorted(notices, key=lambda each: each.code))
+
+
+async def tick(session: AsyncSession, settings: Settings, *, now: datetime) -> None:
+    """Plan, if `now` is a time at which people may be disturbed."""
+    if claiming.is_sending_time(settings, now):
+        await plan(session, settings, now=now)
 
 
 def _how(item: Need) -> str:
