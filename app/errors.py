@@ -187,6 +187,22 @@ class StaleVersion(XunheError):
     status, code, title = 412, "stale-version", "记录已被更新，请刷新后再修改。"
 
 
+class MadeByPairings(XunheError):
+    """An obligation that follows the pairings of a department; change those instead."""
+
+    status, code, title = (
+        409,
+        "made-by-pairings",
+        "这项任务由挂钩联系自动产生，不能直接修改，请改挂钩联系。",
+    )
+
+
+class PhotoMissing(XunheError):
+    """A late entry is accepted only with a photo of the paper."""
+
+    status, code, title = 409, "photo-missing", "还没有上传纸质记录的照片，请先上传。"
+
+
 class TooLate(XunheError):
     """The time for this is over (a decline after 7 days, a withdrawal after 1 hour)."""
 

@@ -72,6 +72,20 @@ LI = {
     "reason": "更正",
 }
 
+POST = {"person_code": "LI", "kind": "liaison", "reason": "更正"}
+DUTY = {
+    "holder_kind": "person",
+    "holder_code": "LI",
+    "area_kind": "any",
+    "times": 6,
+    "period": "year",
+    "starts_on": "2026-01-01",
+    "reason": "更正",
+}
+
+PAIRED = {"department_code": "GWH", "reach_code": "R-1", "reason": "挂钩"}
+PAIRING = str(uuid4())
+
 # Whatever is not here is asked without a body.
 BODIES: Mapping[str, object] = {
     "POST /api/v1/sessions": {"code": "forged"},
@@ -84,6 +98,9 @@ BODIES: Mapping[str, object] = {
     "POST /api/v1/applications/{id}/join": {"person_code": "SUN"},
     "POST /api/v1/applications/{id}/decline": {"reason": "不认识"},
     "PUT /api/v1/people/{code}": LI,
+    "PUT /api/v1/posts/{code}": POST,
+    "PUT /api/v1/obligations/{code}": DUTY,
+    "PUT /api/v1/pairings/{id}": PAIRED,
     "POST /api/v1/people/{code}/unbind": {"reason": "换手机"},
     "POST /api/v1/steles/{code}/prints": {"reason": "旧码遗失"},
     "PUT /api/v1/check-ins/{id}": VISIT,
@@ -101,13 +118,21 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
 }
 
 
+CODES = {"people": "LI", "posts": "Z-LI", "obligations": "O-LI"}
+
+
 def _path(route: str, ids: Ids) -> str:
     path = route.split(" ", 1)[1]
-    noun = {"check-ins": ids.check_in, "patrols": ids.patrol, "applications": ids.application}
+    noun = {
+        "check-ins": ids.check_in,
+        "patrols": ids.patrol,
+        "applications": ids.application,
+        "pairings": PAIRING,
+    }
     parts = path.split("/")
     if len(parts) > 3 and parts[3] in noun:
         path = path.replace("{id}", noun[parts[3]]).replace("{check_in_id}", ids.check_in)
-    code = "LI" if "/people/" in path else "JB-02"
+    code = CODES.get(parts[3] if len(parts) > 3 else "", "JB-02")
     return (
         path.replace("{photo_id}", ids.photo).replace("{code}", code).replace("{name}", "MP_verify")
     )
@@ -188,6 +213,12 @@ async def ask(
         ),
         expires_at=YESTERDAY,
     )
+    for path, body in (
+        ("posts/Z-LI", POST),
+        ("obligations/O-LI", DUTY),
+        (f"pairings/{PAIRING}", PAIRED),
+    ):
+        assert (await qian.client.put(f"/api/v1/{path}", json=body)).status_code == 201
     clients = {
         "nobody": client(None),
         "forged": client("xk_forged"),

@@ -1,28 +1,30 @@
 """Edits: a manager changes one row of roster and duties; whose it may be, which version, and why.
 
 Every edit has the books alone (`credits.hold_alone`): edits come one after the other, and nobody
-judges a patrol by what is just being changed.
+judges a patrol by what is just being changed. An import, which may take minutes, is not waited for.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select, true
-from sqlalchemy.exc import IntegrityError
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import ColumnElement, Select, and_, or_, select, text, true
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.errors import Conflict, StaleVersion
+from app.errors import Busy, Conflict, StaleVersion
 from app.models import Letter, Obligation, Organisation, Person, subtree_of
-from app.services import access, audit, credits
+from app.services import access, audit, credits, turns
 from app.services.access import Caller
 from app.services.dataset import editing, rows
 from app.services.dataset.editing import Draft, Said
 from app.services.dataset.register import TABLE_OF
 from app.services.dataset.rows import Row
 
+_PATIENCE = "10s"
 _TAKEN = "这个编码已经用在别处，请换一个。"
 
 
@@ -62,6 +64,19 @@ class Edit:
         return {each for each in both if each is not None}
 
 
+async def begin(session: AsyncSession) -> None:
+    """Have the books alone from here on. Raises `Busy` when others keep them for too long."""
+    try:
+        await session.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE}'"))
+        # First the import, which asks for the books while it has tables that an edit writes to.
+        await turns.take(session)
+        await credits.hold_alone(session)
+    except (OperationalError, LockNotAvailable) as error:
+        if not isinstance(getattr(error, "orig", error), LockNotAvailable):
+            raise
+        raise Busy("正在导入数据，请过几分钟再修改。", retry_after=60) from None
+
+
 async def current(
     session: AsyncSession,
     stem: str,
@@ -73,7 +88,7 @@ async def current(
 
     Raises `Conflict` for one outside of `theirs`, of which nothing is told, and `StaleVersion`.
     """
-    await credits.hold_alone(session)
+    await begin(session)
     there = await rows.find(session, stem, key)
     if there is not None and await rows.find(session, stem, key, theirs) is None:
         raise Conflict(_TAKEN)
@@ -169,6 +184,26 @@ async def write(
             reason=reason,
         )
     return edit
+
+
+def retired_on(there: Row | None, wish: Wish, today: date) -> date | None:
+    """From which day on the row asks for nothing more; saying it again does not move the day."""
+    if not wish.retired:
+        return None
+    return there.retired_on if there and there.retired_on else today
+
+
+def not_over(model: Any, today: date) -> ColumnElement[bool]:
+    """Whether a row of people, posts or pairings is not over yet; it may begin later."""
+    found: ColumnElement[bool] = and_(
+        or_(model.to_on.is_(None), model.to_on >= today), not_retired(model, today)
+    )
+    return found
+
+
+def not_retired(model: Any, today: date) -> ColumnElement[bool]:
+    """Whether a row of the dataset is in force."""
+    return or_(model.retired_on.is_(None), model.retired_on > today)
 
 
 def inside(scope: Collection[UUID] | None, column: Any) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
 from app.errors import CommandFailed, Forbidden, Invalid, NotFound
-from app.models import App, Person, Role, WechatUser, on_roster, uuid7
+from app.models import App, Person, Role, WechatUser, uuid7
 from app.services import access, audit, bindings, credits, edits
 from app.services.access import Caller
 from app.services.dataset import editing, roster, rows, values
@@ -25,7 +25,7 @@ _TERMS = ("organisation_id", "from_on", "to_on", "retired_on")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which people to list; those off the roster today only with `retired`."""
+    """Which people to list; those who have left the roster only with `retired`."""
 
     organisation: str | None = None
     role: Role | None = None
@@ -53,7 +53,7 @@ async def listed(
     if wanted.q is not None:
         conditions.append(Person.name.icontains(wanted.q, autoescape=True))
     if not wanted.retired:
-        conditions.append(on_roster(clock.day_of(now)))
+        conditions.append(edits.not_over(Person, clock.day_of(now)))
     return await rows.page(session, "people", *conditions, after=after, limit=limit)
 
 
@@ -107,9 +107,7 @@ def _retired_on(draft: Draft, there: Row | None, wish: Wish, today: date) -> dat
     last: date | None = draft.attributes["to_on"]
     if last is not None and last < today:
         return date.fromordinal(last.toordinal() + 1)
-    if wish.retired:
-        return there.retired_on if there and there.retired_on else today
-    return None
+    return edits.retired_on(there, wish, today)
 
 
 async def _require_own_phone(
