@@ -53,7 +53,11 @@ async def import_once(url: str, settings: Settings, folder: Path) -> float:
     started = time.perf_counter()
     async with sessions.begin() as session:
         await dataset.import_folder(
-            session, folder, documents_dir=settings.data_dir / "documents", now=datetime.now(UTC)
+            session,
+            folder,
+            settings,
+            documents_dir=settings.data_dir / "documents",
+            now=datetime.now(UTC),
         )
     seconds = time.perf_counter() - started
     await engine.dispose()

@@ -250,6 +250,7 @@ def import_demo(url: str) -> None:
             await dataset.import_folder(
                 session,
                 DEMO,
+                settings,
                 datum=Datum.wgs84,
                 now=now(),
                 documents_dir=settings.data_dir / "documents",

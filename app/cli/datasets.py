@@ -50,6 +50,7 @@ def import_(
                 return await dataset.import_folder(
                     session,
                     folder,
+                    settings,
                     documents_dir=settings.data_dir / "documents",
                     now=now(),
                     datum=Datum(datum),

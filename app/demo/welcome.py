@@ -38,7 +38,7 @@ async def prepare(settings: Settings, url: str, web: str) -> list[str]:
         async with sessions.begin() as session:
             await _refuse_others(session)
             await dataset.import_folder(
-                session, FOLDER, documents_dir=settings.data_dir / "documents", now=now
+                session, FOLDER, settings, documents_dir=settings.data_dir / "documents", now=now
             )
         async with sessions.begin() as session:
             await _call_in(session)

@@ -33,14 +33,16 @@ async def keep(session: AsyncSession, settings: Settings, *, now: datetime) -> b
         session.add(book)
     book.count_from, book.judged_at = settings.count_from, now
     book.pairing_duty, book.pairing_times = settings.pairing_duty.value, settings.pairing_times
-    # Written before anything is judged: the day is read from there.
-    await audit.record(
-        session, None, "rulebook.change", "rulebook", now=now, via="settings",
-        before=before, after=_said(book),
-    )  # fmt: skip
+    # Before anything is judged: the day from which on duties count is read from there.
+    await session.flush()
     await pairing_duties.settle(session, settings, now=now)
     await credits.judge_everything(session, now=now)
-    log.info("everything_judged_anew", **_said(book))
+    if before is not None:
+        await audit.record(
+            session, None, "rulebook.change", "rulebook", now=now, via="settings",
+            before=before, after=_said(book),
+        )  # fmt: skip
+        log.info("everything_judged_anew", **_said(book))
     return True
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.services import dataset
 from app.services.dataset import BadDataset, Counts, Summary
+from app.settings import Settings
 
 NOW = datetime(2026, 6, 15, 4, tzinfo=UTC)
 
@@ -119,11 +120,21 @@ def without(text: str, *codes: str) -> str:
 
 
 async def imported(
-    session: AsyncSession, folder: Path, *, now: datetime = NOW, **options: Any
+    session: AsyncSession,
+    folder: Path,
+    settings: Settings | None = None,
+    *,
+    now: datetime = NOW,
+    **options: Any,
 ) -> Summary:
     """Import with the documents beside the folder."""
     return await dataset.import_folder(
-        session, folder, documents_dir=documents_of(folder), now=now, **options
+        session,
+        folder,
+        settings or Settings(_env_file=None),
+        documents_dir=documents_of(folder),
+        now=now,
+        **options,
     )
 
 

@@ -45,7 +45,11 @@ async def write(session: AsyncSession, world: World) -> None:
     """All of it; nothing is judged yet."""
     session.add(
         models.Rulebook(
-            id=1, count_from=world.count_from, pairing_duty="department", judged_at=WRITTEN_AT
+            id=1,
+            opened_on=WRITTEN_AT.date(),
+            count_from=world.count_from,
+            pairing_duty="department",
+            judged_at=WRITTEN_AT,
         )
     )
     for rows in (_organisations(world), _waters(world), _reaches(world), _people(world)):

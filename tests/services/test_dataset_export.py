@@ -46,6 +46,7 @@ async def exported(session: AsyncSession, folder: Path, documents: Path) -> list
 
 
 async def emptied(session: AsyncSession) -> None:
+    await session.execute(delete(models.Credit))
     await session.execute(update(models.GridCell).values(parent_id=None))
     await session.execute(update(models.Organisation).values(parent_id=None))
     for table in TABLES:

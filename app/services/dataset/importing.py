@@ -15,7 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import day_of
 from app.domain.datum import Datum
 from app.models import AuditEntry, GridCell
-from app.services.dataset import documents, roster
+from app.services import pairing_duties, rulebook, turns
+from app.services.dataset import books, documents, doubts, roster
+from app.services.dataset.books import Touched
 from app.services.dataset.checking import check
 from app.services.dataset.columns import Columns, Values, complete, resolved
 from app.services.dataset.faults import BadDataset, Fault
@@ -25,9 +27,7 @@ from app.services.dataset.selecting import among
 from app.services.dataset.sheets import Progress, Sheet
 from app.services.dataset.summary import Counts, Summary
 from app.services.dataset.writing import upsert
-
-# One import at a time, whatever it brings.
-_LOCK = 0x7875_6E68_6501
+from app.settings import Settings
 
 
 def _silent(_step: str, _done: int, _total: int) -> None:
@@ -37,6 +37,7 @@ def _silent(_step: str, _done: int, _total: int) -> None:
 async def import_folder(
     session: AsyncSession,
     folder: Path,
+    settings: Settings,
     *,
     documents_dir: Path,
     now: datetime,
@@ -50,13 +51,15 @@ async def import_folder(
     """Bring the database to what the folder says; the caller commits.
 
     `datum` is that of the drawings; `deactivate_missing` retires rows that a file no longer has,
-    beyond 10 % of a table only with `yes`. Raises `BadDataset` with every fault; then, and with
-    `dry_run`, nothing was written, neither to the database nor to `documents_dir`.
+    beyond 10 % of a table only with `yes`; `settings` say how duties count. Raises `BadDataset`
+    with every fault; then, and with `dry_run`, nothing was written, neither to the database nor to
+    `documents_dir`.
     """
     with _without_collecting():
         return await _import(
             session,
             folder,
+            settings,
             documents_dir=documents_dir,
             now=now,
             datum=datum,
@@ -83,6 +86,7 @@ def _without_collecting() -> Iterator[None]:
 async def _import(
     session: AsyncSession,
     folder: Path,
+    settings: Settings,
     *,
     documents_dir: Path,
     now: datetime,
@@ -96,7 +100,8 @@ async def _import(
     contents = read_folder(folder, datum, area_of_interest, progress)
     async with session.begin_nested() as savepoint:
         await _hold_off_others(session, contents.sheets)
-        await roster.retire_the_departed(session, day_of(now))
+        touched = Touched()
+        touched.add("people", await roster.retire_the_departed(session, day_of(now)))
         register = await load(session, contents.sheets)
         register.unread = contents.unread
         columns, papers = _judge(contents, register, folder, now)
@@ -106,11 +111,14 @@ async def _import(
         for sheet in contents.sheets:
             ids = retiring.get(sheet.table.stem, [])
             await _retire(session, sheet, ids, day_of(now))
+            touched.add(sheet.table.stem, ids)
         for sheet in contents.sheets:
             stem = sheet.table.stem
             summary.files[sheet.file] = await _write(
-                session, sheet, columns[stem], register, now, len(retiring.get(stem, [])), progress
-            )
+                session, sheet, columns[stem], register, now, len(retiring.get(stem, [])),
+                touched, progress,
+            )  # fmt: skip
+        summary.warnings += await doubts.find(session, contents.sheets, day_of(now))
         if dry_run:
             await savepoint.rollback()
             return summary
@@ -122,12 +130,23 @@ async def _import(
                            after=after)
             )  # fmt: skip
             await session.flush()
+        await _keep_books(session, touched, settings, now, progress)
     return summary
+
+
+async def _keep_books(
+    session: AsyncSession, touched: Touched, settings: Settings, now: datetime, progress: Progress
+) -> None:
+    """Judge what the import changed. Last of all: until the commit nobody can record anything."""
+    progress("核算履职", 0, 0)
+    if not await rulebook.keep(session, settings, now=now):
+        await pairing_duties.settle(session, settings, now=now)
+        await books.judge(session, touched, now=now)
 
 
 async def _hold_off_others(session: AsyncSession, sheets: list[Sheet]) -> None:
     """Keep other imports and the roster's editors out until the end; readers are not disturbed."""
-    await session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    await turns.take_all(session)
     names = [
         TABLE_OF[sheet.table.stem].__tablename__
         for sheet in sheets
@@ -161,12 +180,6 @@ def _judge(
             roster.merge_people(sheet, columns[stem], register, today)
         else:
             columns[stem]["retired_on"] = Values([None] * sheet.size)
-        if stem == "obligations":
-            contents.warnings += [
-                f"{sheet.file}:{sheet.line_of(row)}: times: 为 0，这项任务不要求巡河"
-                for row, times in enumerate(sheet["times"])
-                if times == 0 and times is not False
-            ]
     if not contents.faults:
         for sheet in contents.sheets:
             complete(sheet, columns[sheet.table.stem], register, now)
@@ -218,6 +231,7 @@ async def _write(
     register: Register,
     now: datetime,
     retired: int,
+    touched: Touched,
     progress: Progress,
 ) -> Counts:
     stem = sheet.table.stem
@@ -230,9 +244,18 @@ async def _write(
     def told(done: int) -> None:
         progress("写入 " + sheet.file, done, sheet.size)
 
-    new, changed = await upsert(session, _table(stem), sheet.ids, columns, stored, told)
+    written = await upsert(
+        session, _table(stem), sheet.ids, columns, stored, told,
+        decisive=books.DECISIVE.get(stem, ()), watched=books.WATCHED.get(stem, ()),
+    )  # fmt: skip
+    new, changed = written.new, written.changed
+    touched.add_new(stem, sheet.ids, stored, new)
+    touched.add_changed(stem, written.decisive)
     if stem == "people":
-        await roster.record_terms(session, sheet, columns, register, now, day_of(now))
+        moved = await roster.record_terms(session, sheet, columns, register, now, day_of(now))
+        touched.add(stem, moved)
+    if changed and books.has_moved(sheet, columns, register):
+        touched.everything = True
     if stem == "grid_cells" and changed:
         await _mend_lineages(session)
     return Counts(new, changed, sheet.size - new - changed, retired)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import null, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,14 +31,16 @@ class Term:
     id: str | None = None
 
 
-async def retire_the_departed(session: AsyncSession, today: date) -> None:
-    """Take off the roster whose last day has passed, so that their phones are free again."""
-    await session.execute(
+async def retire_the_departed(session: AsyncSession, today: date) -> Sequence[UUID]:
+    """Take off the roster whose last day has passed, so that their phones are free again; who."""
+    gone = await session.scalars(
         update(Person)
         .where(Person.to_on < today, Person.retired_on.is_(None))
         .values(retired_on=Person.to_on + 1)
+        .returning(Person.id)
         .execution_options(synchronize_session=False)
     )
+    return gone.all()
 
 
 def merge_people(sheet: Sheet, columns: Columns, register: Register, today: date) -> None:
@@ -110,8 +113,11 @@ async def free_phones(
 async def record_terms(
     session: AsyncSession, sheet: Sheet, columns: Columns, register: Register, now: datetime,
     today: date,
-) -> None:  # fmt: skip
-    """Append the memberships that the file makes, close those that it ends; nothing is changed."""
+) -> Collection[str]:  # fmt: skip
+    """Append the memberships that the file makes, close those that it ends; nothing is changed.
+
+    Whose were not what the file says.
+    """
     stored = register.stored["people"].rows
     wanted = {
         identity: Term(organisation, start, end)
@@ -156,6 +162,7 @@ async def record_terms(
         ]
         names = ["id", "person_id", "organisation_id", "from_on", "to_on", "recorded_at"]
         await copy_rows(session, "memberships", names, zip(*texts, strict=True), lambda _done: None)
+    return changed.keys()
 
 
 async def terms_of(session: AsyncSession, people: Sequence[str]) -> dict[str, list[Term]]:

@@ -1,13 +1,14 @@
 """Writing: rows into a table, all at once: new ones by COPY, the others by one UPDATE."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import compress, islice
 from typing import Any
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import Column, MetaData, Table, or_, update
+from sqlalchemy import Column, ColumnElement, MetaData, Table, false, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.schema import CreateTable, DropTable
 
@@ -15,6 +16,18 @@ from app.services.dataset.columns import Columns
 
 _BLOCK = 5000
 _TO_ESCAPE = ("\\", "\t", "\n", "\r")
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many rows were new, and how many changed; of these, those that decide about duties.
+
+    `decisive` are rows of id and of what the watched columns said before.
+    """
+
+    new: int
+    changed: int = 0
+    decisive: Sequence[Any] = field(default=())
 
 
 async def driver(session: AsyncSession) -> psycopg.AsyncConnection[Any]:
@@ -32,8 +45,11 @@ async def upsert(
     columns: Columns,
     stored: set[str],
     progress: Callable[[int], None],
-) -> tuple[int, int]:
-    """Write the rows; `stored` are the ids that the table has. How many were new, and changed."""
+    *,
+    decisive: Collection[str] = (),
+    watched: Collection[str] = (),
+) -> Written:
+    """Write the rows; `stored` are the ids that the table has."""
     is_new = [identity not in stored for identity in ids]
     new = sum(is_new)
     if new:
@@ -42,7 +58,7 @@ async def upsert(
         rows = zip(*texts, strict=True)
         await copy_rows(session, table.name, names, compress(rows, is_new), progress)
     if new == len(ids):
-        return new, 0
+        return Written(new)
     updated = {name: column for name, column in columns.items() if column.updates}
     stage = Table(
         f"import_{table.name}",
@@ -55,23 +71,31 @@ async def upsert(
     texts = [list(ids), *(copy_texts(column.values) for column in updated.values())]
     existing = compress(zip(*texts, strict=True), [not one for one in is_new])
     await copy_rows(session, stage.name, ["id", *updated], existing, progress)
-    changed = await session.execute(
+
+    def differ(names: Iterable[str]) -> ColumnElement[bool]:
+        distinct = (table.c[name].is_distinct_from(stage.c[name]) for name in names)
+        return or_(false(), *distinct)
+
+    differing = (
+        select(
+            table.c.id,
+            differ(set(decisive) & set(updated)).label("decides"),
+            *(table.c[name] for name in watched),
+        )
+        .join(stage, stage.c.id == table.c.id)
+        .where(differ(name for name, column in updated.items() if column.differs))
+        .cte("differing")
+    )
+    written = (
         update(table)
         .values({name: stage.c[name] for name in updated})
-        .where(
-            table.c.id == stage.c.id,
-            or_(
-                *(
-                    table.c[name].is_distinct_from(stage.c[name])
-                    for name, column in updated.items()
-                    if column.differs
-                )
-            ),
-        )
-        .execution_options(synchronize_session=False)
+        .where(table.c.id == stage.c.id, stage.c.id == differing.c.id)
+        .returning(table.c.id)
+        .cte("written")
     )
+    changed = (await session.execute(select(differing).add_cte(written))).all()
     await connection.execute(DropTable(stage))
-    return new, changed.rowcount  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
+    return Written(new, len(changed), [(row[0], *row[2:]) for row in changed if row.decides])
 
 
 async def copy_rows(
