@@ -7,19 +7,23 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psycopg
 import structlog
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app import clock, queue
 from app.domain import geometry
 from app.routers import middleware, problems, rooms
-from app.services import alarms
+from app.services import alarms, rulebook
 from app.settings import get_settings
 from app.state import State, open_state
 
 log = structlog.get_logger(__name__)
 
+_KEEPING_WAIT_S, _AGAIN_S = 2, 5
 _STATIC = Path(__file__).parent / "web" / "static"
 
 
@@ -31,7 +35,10 @@ async def lifespan(_app: FastAPI) -> AsyncGenerator[State]:
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)
         gc.enable()  # off while a process of `serve` loads
-        beside = [asyncio.create_task(_watch(state)), asyncio.create_task(_load())]
+        keeping = asyncio.create_task(_keep_rules(state))
+        beside = [asyncio.create_task(_watch(state)), asyncio.create_task(_load()), keeping]
+        # As a rule it is one question; a whole book that is judged anew is not waited for.
+        await asyncio.wait([keeping], timeout=_KEEPING_WAIT_S)
         try:
             yield state
         finally:
@@ -46,6 +53,18 @@ async def _load() -> None:
     await asyncio.to_thread(geometry.load)
     await asyncio.to_thread(queue.app)
     gc.freeze()
+
+
+async def _keep_rules(state: State) -> None:
+    """See that duties are counted by the settings of today, as soon as there is a database."""
+    while True:
+        try:
+            await rulebook.keep_apart(state["sessions"], state["settings"], now=clock.now())
+        except (DBAPIError, PoolTimeoutError, psycopg.Error) as error:
+            log.warning("rules_not_kept", error=type(error).__name__)
+            await asyncio.sleep(_AGAIN_S)
+        else:
+            return
 
 
 async def _watch(state: State) -> None:

@@ -14,9 +14,10 @@ from procrastinate import JobContext, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
-from app import jobs, logs, parent, queue
+from app import clock, jobs, logs, parent, queue
 from app.errors import CommandFailed
 from app.opening import opened
+from app.services import rulebook
 from app.settings import BadSettings, Settings, get_settings
 from app.state import State, open_state
 
@@ -48,6 +49,7 @@ async def _work(settings: Settings, url: str) -> None:
         loop.add_signal_handler(number, stopping.set)
     database = settings.database.model_copy(update={"url": url})
     async with open_state(settings.model_copy(update={"database": database})) as state:
+        await rulebook.keep_apart(state["sessions"], settings, now=clock.now())
         while not stopping.is_set():
             # It returns of itself only when the database has gone away under it.
             working = asyncio.create_task(_work_while_connected(url, state))

@@ -44,9 +44,11 @@ def remind(
 
 async def _look(state: "State", as_of: datetime | None) -> None:
     from app import clock
+    from app.services import rulebook
     from app.services.reminders import planning
 
     async with state["sessions"]() as session:
+        await rulebook.keep(session, state["settings"], now=clock.now())
         found = await planning.plan(
             session, state["settings"], now=clock.now(), as_of=as_of, dry_run=True
         )
@@ -58,9 +60,11 @@ async def _look(state: "State", as_of: datetime | None) -> None:
 
 async def _send(state: "State", as_of: datetime | None) -> None:
     from app import clock
+    from app.services import rulebook
     from app.services.reminders import claiming, delivering, lists, planning
 
     settings, sessions, now = state["settings"], state["sessions"], clock.now()
+    await rulebook.keep_apart(sessions, settings, now=now)
     async with sessions.begin() as session:
         found = await planning.plan(session, settings, now=now, as_of=as_of)
     if not found.is_workday:
