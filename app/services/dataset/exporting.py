@@ -142,7 +142,12 @@ def _is_ours(table: Table, model: Any) -> Any:
         case "exemptions":
             return and_(live, model.state == "granted", model.approved_by_id.is_not(None))
         case "patrols":
-            return and_(live, model.origin == "paper", model.code.is_not(None))
+            return and_(
+                live,
+                model.origin == "paper",
+                model.code.is_not(None),
+                model.code.not_like("LATE-%"),
+            )
     return live
 
 

@@ -158,6 +158,8 @@ async def _roll(session: AsyncSession, stem: str, codes: Collection[str] | None 
         live &= table.c.code.not_like("PAIR-%")
     if stem == "exemptions":
         live &= (table.c.state == "granted") & table.c.code.not_like("ASK-%")
+    if stem == "patrols":
+        live &= table.c.code.not_like("LATE-%")
     query = select(cast(table.c.id, String), live, *keys, *more)
     if stem == "patrols":
         query = query.where(table.c.code.is_not(None))

@@ -303,7 +303,7 @@ PATROLS = Table(
     "patrols",
     "补录巡河",
     (
-        _code(),
+        _code(values.patrol_code),
         _ref("person_code", "people", "人员编码", required=True),
         _day("on", "巡河日期", "日期", required=True),
         _enum(

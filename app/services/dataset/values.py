@@ -88,6 +88,14 @@ def obligation_code(value: str) -> str:
     return value
 
 
+def patrol_code(value: str) -> str:
+    """A paper patrol's code; those of late entries are ours to give."""
+    value = code(value)
+    if value.upper().startswith("LATE-"):
+        raise Unreadable("“LATE-”开头的编码留给补录产生的巡河，请换一个")
+    return value
+
+
 def day(value: str) -> date:
     """A day: `2026-06-01`, `2026/6/1`, `2026年6月1日`, `20260601` or Excel's serial number."""
     value = plain(value)
