@@ -39,6 +39,15 @@ def geometry(kind: str, code: str) -> BaseGeometry:
 
 
 @cache
+def properties(kind: str, code: str) -> Mapping[str, Any]:
+    """What the files say of a reach, grid cell or stele beside its shape."""
+    found: Mapping[str, Any] = _features(f"{kind}s" if kind != "reach" else "reaches")[code][
+        "properties"
+    ]
+    return found
+
+
+@cache
 def codes(kind: str) -> Sequence[str]:
     """All codes of a kind, in the files' order."""
     return list(_features(f"{kind}s" if kind != "reach" else "reaches"))
