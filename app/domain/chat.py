@@ -15,7 +15,8 @@ NOTE_FOLLOWS_WITHIN = timedelta(minutes=30)
 AT_ONCE = timedelta(seconds=60)
 
 _TRADITIONAL = str.maketrans(
-    "綁進問題幫無沒責學習動簽報記錄議軌跡銷對", "绑进问题帮无没责学习动签报记录议轨迹销对"
+    "綁進問題幫無沒責書確認學習動簽報記錄議軌跡銷對閱讀",
+    "绑进问题帮无没责书确认学习动签报记录议轨迹销对阅读",
 )
 _CODE = re.compile(r"[0-9]{6,8}", re.ASCII)
 _PHONE = re.compile(r"(?:\+?86)?(1[0-9]{10})", re.ASCII)
@@ -36,6 +37,8 @@ class Command(StrEnum):
     help = "help"
     problem = "problem"
     later = "later"
+    letters = "letters"
+    confirm_letter = "confirm_letter"
     agree = "agree"
     disagree = "disagree"
     take_back = "take_back"
@@ -63,7 +66,9 @@ _WORDS: Mapping[str, Command] = {
         Command.records: "我的记录 记录 巡河记录",
         Command.help: "帮助 怎么用 使用帮助 help 菜单",
         Command.problem: "问题 报问题 建议",
-        Command.later: "活动 签到 学习 责任书",
+        Command.later: "活动 签到 学习",
+        Command.letters: "责任书 目标责任书 我的责任书 查责任书",
+        Command.confirm_letter: "确认责任书 确认目标责任书 责任书确认 已阅读责任书 责任书已阅读",
         Command.agree: "同意 我同意 同意了 agree",
         Command.disagree: "不同意 我不同意 拒绝",
         Command.take_back: "撤回同意 取消同意",
@@ -72,7 +77,7 @@ _WORDS: Mapping[str, Command] = {
         Command.no_photo: "无照片 没有照片 没照片",
         Command.companions: "同行 同行人",
         Command.bind: "绑定",
-        Command.yes: "是 是的 是我 对 对的 yes y",
+        Command.yes: "是 是的 是我 对 对的 确认 yes y",
         Command.no: "否 不是 不是我 不 no n",
     }.items()
     for word in words.split()
@@ -83,6 +88,8 @@ _BEFORE_MORE = (
     ("没有照片", Command.no_photo, True),
     ("没照片", Command.no_photo, True),
     ("无照片", Command.no_photo, True),
+    ("确认责任书", Command.confirm_letter, True),
+    ("确认目标责任书", Command.confirm_letter, True),
     ("同行人", Command.companions, False),
     ("同行", Command.companions, False),
     ("报问题", Command.problem, False),
@@ -141,6 +148,11 @@ def name_and_phone(text: str) -> tuple[str, str] | None:
         name = name.replace(label, " ").strip(_SEPARATORS)
     name = "".join(name.split())
     return (name, found.group(1)) if 2 <= len(name) <= 20 and _NAME.fullmatch(name) else None
+
+
+def letters_and_digits(text: str) -> str:
+    """What of a number people type alike: neither spaces, dashes nor brackets, whatever case."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
 
 
 def names(text: str) -> list[str]:

@@ -193,18 +193,22 @@ _HOWS: Mapping[str, str] = {
     "photo": "照片存好后计入",
     "pending": "核对后计入",
 }
-PHOTO_NEEDED = "发照片后计入"
+_ASKED_HOWS: Mapping[str, str] = {**_HOWS, "photo": "发照片后计入"}
 
 
-def tallied(tallies: Sequence[Tally], day: date, *, hows: Mapping[str, str] = _HOWS) -> list[str]:
+def tallied(tallies: Sequence[Tally], day: date, *, photo_asked: bool = False) -> list[str]:
     """What counts and what is still owed: from the fullest wording to the shortest, none if none.
 
-    The shortest takes no more than 40 characters a way of counting.
+    `photo_asked`: the photo that is missing is still to be sent.
     """
-    groups = [(how, [each for each in tallies if each.how == how]) for how in _HOWS]
-    groups = [(how, group) for how, group in groups if group]
+    hows = _ASKED_HOWS if photo_asked else _HOWS
+    groups = [
+        (words, group)
+        for how, words in hows.items()
+        if (group := [each for each in tallies if each.how == how])
+    ]
     return [
-        "".join(f"{hows.get(how, _HOWS[how])}：{say(group, day)}。" for how, group in groups)
+        "".join(f"{words}：{say(group, day)}。" for words, group in groups)
         for say in (_in_full, _figures, _shortest)
         if groups
     ]
@@ -246,6 +250,11 @@ def _figure(tally: Tally) -> str:
 NO_LETTER = "您名下没有目标责任书。有疑问请联系您的管理员。"
 
 
+def no_letter_of(typed: str) -> str:
+    """A number that none of one's letters has."""
+    return f"您名下没有编号为{short(typed, 30)}的责任书。请回复“责任书”查看。"
+
+
 @dataclass(frozen=True, slots=True)
 class LetterTask:
     """A duty that hangs on a letter."""
@@ -271,7 +280,7 @@ def letter(shown: LetterShown, *, waiting: int) -> str:
     if waiting == 0:
         return _letter(shown, "已确认。", "")
     more = f"共{waiting}份待确认。" if waiting > 1 else ""
-    return _letter(shown, "阅读后请回复“确认责任书”。", more)
+    return _letter(shown, "读后请回复“确认责任书”。", more)
 
 
 def confirmed(number: str, *, again: bool, waiting: int) -> str:
@@ -283,7 +292,9 @@ def confirmed(number: str, *, again: bool, waiting: int) -> str:
 
 
 def _letter(shown: LetterShown, end: str, more: str) -> str:
-    term = f"{_full(shown.starts_on)}至{_full(shown.ends_on)}"
+    same = shown.starts_on.year == shown.ends_on.year
+    last = month_and_day(shown.ends_on) if same else _full(shown.ends_on)
+    term = f"{_full(shown.starts_on)}至{last}"
     number = short(shown.number, 24)
     tasks = [f"{each.name}{PERIODS[each.period]}{each.times}次" for each in shown.tasks]
     listed = f"，{'、'.join(tasks)}" if tasks else ""

@@ -147,7 +147,9 @@ _HEADS: Mapping[str, str] = {
     "flagged": "已收到，先记为待核，管理员核对后计入",
     "rejected": "已收到，但界碑的码不对，先不计入，由人工核对",
 }
+_SHORT_HEADS: Mapping[str, str] = {**_HEADS, "flagged": "已收到，先记为待核"}
 _ASK_PHOTO = "请再发照片；没有照片请回复“无照片 原因”。"
+_ASK_PHOTO_SHORTLY = "请再发照片。"
 
 
 def where(place: Mapping[str, Any], nearest: tuple[str, float] | None = None) -> str:
@@ -163,11 +165,32 @@ def where(place: Mapping[str, Any], nearest: tuple[str, float] | None = None) ->
 
 
 def recorded(
-    verdict: str, place: Mapping[str, Any], nearest: tuple[str, float] | None, photos: int
+    verdict: str,
+    place: Mapping[str, Any],
+    nearest: tuple[str, float] | None,
+    photos: int,
+    counts: Sequence[str] = (),
+    *,
+    asks: bool = True,
 ) -> str:
-    """A location became a check-in."""
-    tail = f"照片{photos}张已附上。" if photos else _ASK_PHOTO
-    return fit(f"{_HEADS[verdict]}：{where(place, nearest)}。{tail}")
+    """A location became a check-in.
+
+    `counts` says what it counts for, from the fullest wording to the shortest; `asks`: a photo is
+    still to be asked for, unless `counts` does.
+    """
+    there = where(place, nearest)
+    asked = _ASK_PHOTO if asks else ""
+    tail = f"照片{photos}张已附上。" if photos else asked
+    if not counts:
+        return fit(f"{_HEADS[verdict]}：{there}。{tail}")
+    head, shortly = _SHORT_HEADS[verdict], tail if photos else tail and _ASK_PHOTO_SHORTLY
+    return first_that_fits(
+        [
+            *(f"{head}：{there}。{said}{end}" for said in counts for end in (tail, shortly)),
+            *(f"{head}：{place_name(place)}。{said}{shortly}" for said in counts),
+            f"{head}。{counts[-1]}",
+        ]
+    )
 
 
 def place_name(place: Mapping[str, Any]) -> str:
@@ -188,12 +211,17 @@ _COUNTS: Mapping[str, str] = {
 
 
 def photo_joined(
-    at: datetime, place: Mapping[str, Any], verdict: str, received: int, expected: int | None
+    at: datetime,
+    place: Mapping[str, Any],
+    verdict: str,
+    received: int,
+    expected: int | None,
+    counts: Sequence[str] = (),
 ) -> str:
-    """A photo found its check-in, which now has `received`."""
+    """A photo found its check-in, which now has `received`; `counts` as in `recorded`."""
     count = f"已收{received}/{expected}张" if expected else f"共{received}张"
-    record = f"{moment(at)}{place_name(place)}的记录"
-    return fit(f"照片已收到，附在{record}（{count}）。{_COUNTS[verdict]}")
+    head = f"照片已收到，附在{moment(at)}{place_name(place)}的记录（{count}）。"
+    return first_that_fits([head + said for said in counts or [_COUNTS[verdict]]])
 
 
 PHOTO_WAITS = "照片已收到。请在10分钟内点“+”发送位置，照片就会计入。"

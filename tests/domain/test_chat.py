@@ -52,6 +52,15 @@ NOON = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)
         ("问题 河边有垃圾", Said(Command.problem, "河边有垃圾")),
         ("问题不大，水很清", Said(None, "问题不大,水很清")),
         ("活动", Said(Command.later, "活动")),
+        ("責任書。", Said(Command.letters)),
+        ("我的 责任书", Said(Command.letters)),
+        ("确认责任书", Said(Command.confirm_letter)),
+        (" 確認責任書！", Said(Command.confirm_letter)),
+        ("责任书　确认", Said(Command.confirm_letter)),
+        ("确认责任书ＺＲ－２０２６－０１", Said(Command.confirm_letter, "ZR-2026-01")),
+        ("确认责任书：阳管责〔2026〕3号", Said(Command.confirm_letter, "阳管责〔2026〕3号")),
+        ("责任书在哪里看", Said(None, "责任书在哪里看")),
+        ("确认", Said(Command.yes)),
         ("水面干净", Said(None, "水面干净")),
         ("", Said(None)),
     ],
@@ -67,6 +76,11 @@ def test_anything_can_be_typed(typed: str) -> None:
     chat.name_and_phone(typed)
     chat.names(typed)
     chat.stele_in(typed)
+
+
+def test_numbers_of_letters_are_typed_in_many_ways() -> None:
+    typed = ("ZR-2026-01", "zr 2026 01", "ＺＲ－２０２６－０１", "(zr)2026.01")
+    assert {chat.letters_and_digits(each) for each in typed} == {"zr202601"}
 
 
 @pytest.mark.parametrize(

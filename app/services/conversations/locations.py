@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from app import clock
 from app.domain import replies
 from app.errors import XunheError
 from app.models import CheckIn
@@ -67,14 +68,15 @@ async def _record(news: Sequence[tuple[Turn, NewCheckIn]]) -> list[str]:
         recorded.append(result.check_in)
         if turn.has_loose_photos:
             arrivals.append(Arrival(turn.user.id, result.check_in, promised))
-    counts = await joining.bring_photos(
-        session, arrivals, settings, now=max(turn.now for turn, _ in news)
-    )
+    now = max(turn.now for turn, _ in news)
+    counts = await joining.bring_photos(session, arrivals, settings, now=now)
     for turn, _ in news:
         if counts[turn.user.id]:
             turn.conversation.photo_told_at = turn.now
     photos = [counts[turn.user.id] for turn, _ in news]
-    return await visits.answers(session, list(zip(recorded, photos, strict=True)))
+    return await visits.answers(
+        session, list(zip(recorded, photos, strict=True)), clock.day_of(now)
+    )
 
 
 def _promised(turn: Turn) -> list[UUID]:

@@ -5,10 +5,12 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
+from app import clock
 from app.domain import chat, replies
+from app.domain.progress_texts import tallied
 from app.models import ChatMedia, CheckIn, MediaKind, MediaState, Photo
 from app.services import chat_media
-from app.services.conversations import held, joining
+from app.services.conversations import counting, held, joining
 from app.services.conversations.turns import Turn
 from app.services.photos import MOST_PER_CHECK_IN
 from app.wechat.messages import Image, Video, Voice
@@ -36,11 +38,20 @@ async def take(turn: Turn, message: Image) -> str | None:
     if count > MOST_PER_CHECK_IN and media.photo_id is None:
         media.check_in_id = None
         return replies.PHOTO_TOO_MANY
-    return _once(
-        turn,
-        replies.photo_joined(
-            check_in.at, check_in.place, check_in.verdict, count, check_in.photos_expected
-        ),
+    return _once(turn, await joined(turn, check_in, count))
+
+
+async def joined(turn: Turn, check_in: CheckIn, count: int) -> str:
+    """What is said when a check-in has got photos, `count` of them now: what counts with them."""
+    today = clock.day_of(turn.now)
+    tallies = await counting.of(turn.session, [check_in], today)
+    return replies.photo_joined(
+        check_in.at,
+        check_in.place,
+        check_in.verdict,
+        count,
+        check_in.photos_expected,
+        tallied(tallies.get(check_in.id, ()), today),
     )
 
 

@@ -9,7 +9,7 @@ from app.domain import chat, replies
 from app.domain.chat import Command, Said
 from app.models import ChatMedia, CheckIn
 from app.services import chat_media
-from app.services.conversations import binding, companions, photos, records
+from app.services.conversations import binding, companions, letters, photos, records
 from app.services.conversations.turns import Turn
 
 ANSWERED_WITHIN = timedelta(minutes=10)
@@ -35,6 +35,8 @@ async def answer(turn: Turn, said: Said, typed: str) -> str | None:
         return replies.companions(question["added"], question["unknown"]) or replies.ALL_RIGHT
     if said.command is Command.yes and kind == "slip":
         return await binding.by_slip(turn, question["scene"])
+    if said.command is Command.yes and kind == "letter":
+        return await letters.confirm(turn, question["number"])
     if kind == "application" and said.command is None:
         who = chat.name_and_phone(typed)
         return await binding.apply(turn, *who) if who is not None else None
@@ -88,7 +90,4 @@ async def _place_photos(turn: Turn, person_id: UUID, number: int) -> str | None:
         each.check_in_id = check_in.id
     await turn.session.flush()
     await chat_media.attach(turn.session, media, turn.settings, now=turn.now)
-    count = await photos.received(turn, check_in.id)
-    return replies.photo_joined(
-        check_in.at, check_in.place, check_in.verdict, count, check_in.photos_expected
-    )
+    return await photos.joined(turn, check_in, await photos.received(turn, check_in.id))

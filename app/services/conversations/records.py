@@ -6,10 +6,11 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from app import clock
-from app.domain import replies
+from app.domain import progress_texts, replies
 from app.domain.chat import NOTE_FOLLOWS_WITHIN
 from app.models import CheckIn, Patrol, Person, Source
 from app.services import credits, outings
+from app.services import progress as duties
 from app.services.conversations import photos
 from app.services.conversations.turns import Turn
 
@@ -19,10 +20,13 @@ _MOST_CHARACTERS = 500
 
 
 async def progress(turn: Turn) -> str:
-    """The month by verdict, the year, and the last record; obligations come later."""
+    """The duties, the most pressing first; of whoever has none the month's and year's records."""
     if turn.person is None:
         return replies.UNBOUND
     day = clock.day_of(turn.now)
+    owed = await duties.mine(turn.session, turn.person, day)
+    if owed:
+        return progress_texts.progress(owed, day, f"{turn.settings.public_url}/my/obligations")
     year, month = clock.start_of(day.replace(month=1, day=1)), clock.start_of(day.replace(day=1))
     mine = (CheckIn.person_id == turn.person.id, CheckIn.withdrawn_at.is_(None))
     this_month: Counter[str] = Counter()

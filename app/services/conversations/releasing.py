@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app import queue
+from app import clock, queue
 from app.domain import chat, replies
 from app.keys import Keys
 from app.models import (
@@ -132,7 +132,9 @@ async def told(session: AsyncSession, released: Released, *, now: datetime) -> s
     """What the sender reads: a single location of today is answered as if it came now."""
     alone = len(released.check_ins) == 1 and not released.lost and not released.more
     if alone and now - released.check_ins[0].at <= chat.PHOTO_JOINS_WITHIN:
-        return await visits.answer(session, released.check_ins[0], released.photos)
+        return await visits.answer(
+            session, released.check_ins[0], released.photos, clock.day_of(now)
+        )
     verdicts = Counter(str(check_in.verdict) for check_in in released.check_ins)
     return replies.released(verdicts, released.photos, released.lost)
 

@@ -3,7 +3,7 @@
 from app.domain import chat, replies
 from app.domain.chat import Command, Said
 from app.models import NoticeKind
-from app.services.conversations import binding, companions, questions, records
+from app.services.conversations import binding, companions, letters, questions, records
 from app.services.conversations.turns import Turn
 from app.wechat.menu import MenuKey
 
@@ -11,7 +11,6 @@ _LATER = {
     MenuKey.activities: "活动",
     MenuKey.sign_in: "签到",
     MenuKey.learning: "学习",
-    MenuKey.letters: "责任书",
     MenuKey.problem: "报问题",
 }
 _HOW_TO = {
@@ -43,6 +42,8 @@ async def click(turn: Turn, menu_key: str) -> str:
             return await records.progress(turn)
         case MenuKey.my_records:
             return await records.latest(turn)
+        case MenuKey.letters:
+            return await letters.show(turn)
         case MenuKey.help:
             return _help(turn)
     if menu_key in _LATER:
@@ -76,6 +77,10 @@ async def _obey(turn: Turn, said: Said) -> str | None:
             return replies.later("报问题", turn.settings.office_phone)
         case Command.later:
             return replies.later(said.rest, turn.settings.office_phone)
+        case Command.letters:
+            return await letters.show(turn)
+        case Command.confirm_letter:
+            return await letters.confirm(turn, said.rest)
         case Command.agree:
             return await binding.agree(turn)
         case Command.disagree:

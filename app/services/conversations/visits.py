@@ -1,18 +1,22 @@
 """Visits: from a location message to the check-in it is, and to what its sender reads."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from itertools import chain
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.database import at_once
 from app.domain import replies
 from app.domain.datum import Datum, to_wgs84
-from app.models import CheckIn, Conversation, Person, Source, Stele
+from app.domain.progress_texts import tallied
+from app.models import CheckIn, Conversation, Person, Source
+from app.services.conversations import counting
 from app.services.new_check_in import NewCheckIn
 
 _NAMED_WITHIN_M = 1000.0
+_STELES = "SELECT id, name FROM steles WHERE id = ANY(%(ids)s)"
 
 
 def new_check_in(
@@ -54,29 +58,38 @@ def remember(conversation: Conversation, check_in: CheckIn) -> None:
     conversation.note_taken, conversation.photo_told_at = False, None
 
 
-async def answer(session: AsyncSession, check_in: CheckIn, photos: int) -> str:
+async def answer(session: AsyncSession, check_in: CheckIn, photos: int, today: date) -> str:
     """The reply to one recorded location."""
-    return (await answers(session, [(check_in, photos)]))[0]
+    return (await answers(session, [(check_in, photos)], today))[0]
 
 
-async def answers(session: AsyncSession, recorded: Sequence[tuple[CheckIn, int]]) -> list[str]:
-    """The replies to recorded locations, each with how many photos it has."""
+async def answers(
+    session: AsyncSession, recorded: Sequence[tuple[CheckIn, int]], today: date
+) -> list[str]:
+    """The replies to recorded locations, each with how many photos it has; set-based."""
     near = [_stele_to_name(check_in) for check_in, _ in recorded]
-    names: dict[UUID, str] = {}
-    if any(near):
-        rows = await session.execute(
-            select(Stele.id, Stele.name).where(Stele.id.in_({pair[0] for pair in near if pair}))
+    steles = list({pair[0] for pair in near if pair})
+    found, *counted = await at_once(
+        session,
+        (_STELES, {"ids": steles}) if steles else None,
+        *counting.questions([check_in for check_in, _ in recorded]),
+    )
+    names = {row.id: row.name for row in found}
+    tallies = await counting.tallies(session, [*chain(*counted)], today)
+    said = []
+    for (check_in, photos), pair in zip(recorded, near, strict=True):
+        mine = tallies.get(check_in.id, ())
+        said.append(
+            replies.recorded(
+                check_in.verdict,
+                check_in.place,
+                (names[pair[0]], pair[1]) if pair and pair[0] in names else None,
+                photos,
+                tallied(mine, today, photo_asked=not photos),
+                asks=all(tally.how != "photo" for tally in mine),
+            )
         )
-        names = dict(rows.all())
-    return [
-        replies.recorded(
-            check_in.verdict,
-            check_in.place,
-            (names[pair[0]], pair[1]) if pair and pair[0] in names else None,
-            photos,
-        )
-        for (check_in, photos), pair in zip(recorded, near, strict=True)
-    ]
+    return said
 
 
 def _stele_to_name(check_in: CheckIn) -> tuple[UUID, float] | None:

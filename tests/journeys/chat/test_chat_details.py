@@ -321,7 +321,7 @@ async def test_the_menu_says_what_is_still_to_come(chat: Chat) -> None:
         "activities": "活动" + kind,
         "sign_in": "签到" + kind,
         "learning": "学习" + kind,
-        "letters": "责任书" + kind,
+        "letters": "您名下没有目标责任书。有疑问请联系您的管理员。",
         "problem": "报问题" + kind,
         "help": replies.HELP,
         "progress": "今年还没有巡河记录。任务下达后，这里会显示应巡次数。",
