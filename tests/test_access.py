@@ -84,7 +84,8 @@ DUTY = {
 }
 
 PAIRED = {"department_code": "GWH", "reach_code": "R-1", "reason": "挂钩"}
-PAIRING = str(uuid4())
+GRANTED = {**LEAVE, "state": "granted", "holder_kind": "person", "holder_code": "LI"}
+PAIRING, EXEMPTION = str(uuid4()), str(uuid4())
 
 # Whatever is not here is asked without a body.
 BODIES: Mapping[str, object] = {
@@ -101,6 +102,7 @@ BODIES: Mapping[str, object] = {
     "PUT /api/v1/posts/{code}": POST,
     "PUT /api/v1/obligations/{code}": DUTY,
     "PUT /api/v1/pairings/{id}": PAIRED,
+    "PUT /api/v1/exemptions/{id}": GRANTED,
     "POST /api/v1/people/{code}/unbind": {"reason": "换手机"},
     "POST /api/v1/steles/{code}/prints": {"reason": "旧码遗失"},
     "PUT /api/v1/check-ins/{id}": VISIT,
@@ -128,6 +130,7 @@ def _path(route: str, ids: Ids) -> str:
         "patrols": ids.patrol,
         "applications": ids.application,
         "pairings": PAIRING,
+        "exemptions": EXEMPTION,
     }
     parts = path.split("/")
     if len(parts) > 3 and parts[3] in noun:
@@ -217,6 +220,7 @@ async def ask(
         ("posts/Z-LI", POST),
         ("obligations/O-LI", DUTY),
         (f"pairings/{PAIRING}", PAIRED),
+        (f"exemptions/{EXEMPTION}", GRANTED),
     ):
         assert (await qian.client.put(f"/api/v1/{path}", json=body)).status_code == 201
     clients = {

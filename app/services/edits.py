@@ -222,6 +222,13 @@ def people_inside(scope: Collection[UUID] | None, column: Any) -> ColumnElement[
     return found
 
 
+def held_inside(model: Any, scope: Collection[UUID] | None) -> ColumnElement[bool]:
+    """Whether the holder of an obligation or exemption belongs to one of these organisations."""
+    return or_(
+        people_inside(scope, model.holder_person_id), inside(scope, model.holder_organisation_id)
+    )
+
+
 async def below(session: AsyncSession, code: str) -> Sequence[UUID]:
     """The organisation of this code and all below it; none when nobody has the code."""
     roots = (await session.scalars(select(Organisation.id).where(Organisation.code == code))).all()

@@ -1,6 +1,6 @@
 """Obligations: who owes what and how it stands, as managers see and change it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -121,7 +121,7 @@ async def put(
     code = values.plain(code)
     if code.upper().startswith(pairing_duties.PREFIX):
         raise MadeByPairings
-    theirs = _inside(await access.scope_of(session, caller))
+    theirs = edits.held_inside(Obligation, await access.scope_of(session, caller))
     there = await edits.current(session, "obligations", Obligation.code == code, theirs, wish)
     id_ = there.id if there else uuid7()
     draft = await editing.draft(
@@ -170,9 +170,10 @@ async def _names(
 async def _conditions(
     session: AsyncSession, caller: Caller, wanted: Wanted, as_of: date
 ) -> list[ColumnElement[bool]]:
-    conditions = [_inside(await access.scope_of(session, caller))]
+    conditions = [edits.held_inside(Obligation, await access.scope_of(session, caller))]
     if wanted.organisation is not None:
-        conditions.append(_inside(await edits.below(session, wanted.organisation)))
+        below = await edits.below(session, wanted.organisation)
+        conditions.append(edits.held_inside(Obligation, below))
     if wanted.holder is not None:
         people = select(Person.id).where(Person.code == wanted.holder)
         organisations = select(Organisation.id).where(Organisation.code == wanted.holder)
@@ -203,17 +204,9 @@ async def _conditions(
     return conditions
 
 
-def _inside(scope: Collection[UUID] | None) -> ColumnElement[bool]:
-    """Whether the holder belongs to one of these organisations."""
-    return or_(
-        edits.people_inside(scope, Obligation.holder_person_id),
-        edits.inside(scope, Obligation.holder_organisation_id),
-    )
-
-
 async def _visible(session: AsyncSession, caller: Caller) -> ColumnElement[bool]:
     """Whether the caller may see it; members see what they owe, alone or together."""
-    managed = _inside(await access.scope_of(session, caller))
+    managed = edits.held_inside(Obligation, await access.scope_of(session, caller))
     if caller.person is None or caller.api_key is not None:
         return managed
     up = (

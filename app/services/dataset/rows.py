@@ -15,6 +15,9 @@ from app.services.dataset.exporting import rows_of
 from app.services.dataset.register import TABLE_OF
 from app.services.dataset.tables import BY_STEM
 
+# What rows of a table say beyond their file's columns.
+_MORE = {"exemptions": ("state",), "letters": ("confirmed_at",)}
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -50,9 +53,12 @@ async def page(
     table, model = BY_STEM[stem], TABLE_OF[stem]
     columns: Any = model.__table__.c
     wanted = [*conditions, columns.id < after] if after is not None else conditions
-    query = rows_of(table, *wanted).add_columns(columns.id, columns.retired_on)
+    more = _MORE.get(stem, ())
+    query = rows_of(table, *wanted).add_columns(
+        *(columns[name] for name in more), columns.id, columns.retired_on
+    )
     found = await session.execute(query.order_by(None).order_by(columns.id.desc()).limit(limit))
-    names = [column.name for column in table.columns]
+    names = [*(column.name for column in table.columns), *more]
     return [Row(row[-2], row[-1], dict(zip(names, row, strict=False))) for row in found.all()]
 
 
