@@ -85,7 +85,7 @@ def restore(
 
 @app.command()
 def verify() -> None:
-    """核对记录是否连得上、照片内容是否没变；有问题逐行列出。"""
+    """核对记录是否连得上、履职计数是否正确、照片内容是否没变；有问题逐行列出。"""
     from app.opening import opened
 
     settings = read_settings()
@@ -96,20 +96,28 @@ def verify() -> None:
 
 def _verify(settings: "Settings", url: str) -> int:
     """Print what is wrong, or that nothing is; how many lines of the former."""
+    from app import clock
     from app.database import connect
-    from app.services import verification
+    from app.services import bookkeeping, verification
     from app.storage import open_store
 
     async def look() -> int:
-        engine, _ = connect(url, settings.database)
+        engine, sessions = connect(url, settings.database)
         store, faults = open_store(settings.media, settings.s3), 0
         try:
             with progress() as told:
                 async for fault in verification.verify(
-                    engine, store, lambda step, done: told(step, done, 0)
+                    engine,
+                    store,
+                    settings,
+                    now=clock.now(),
+                    progress=lambda step, done: told(step, done, 0),
                 ):
                     typer.echo(fault)
                     faults += 1
+            async with sessions() as session:
+                for remark in await bookkeeping.remarks(session, settings):
+                    typer.echo(remark, err=True)
         finally:
             await engine.dispose()
         return faults

@@ -5,7 +5,7 @@ Whoever judges patrols holds the books together with others (`hold`), whoever ch
 alone (`hold_alone`): neither ever judges by what the other is just changing.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import LiteralString
@@ -348,13 +348,21 @@ async def judge_everything(session: AsyncSession, *, now: datetime) -> None:
     await at_once(session, ("DELETE FROM standings", {}), ("DELETE FROM stale_standings", {}))
 
 
-async def differences(session: AsyncSession) -> AsyncIterator[Difference]:
-    """Wherever the credits are not what the facts say; there should be none."""
+async def differences(
+    session: AsyncSession, told: Callable[[int], None] = lambda _done: None
+) -> AsyncIterator[Difference]:
+    """Wherever the credits are not what the facts say; there should be none.
+
+    `told` hears how many patrols were looked at.
+    """
+    done = 0
     async for ids in _all_patrols(session):
         asked = {"patrols": ids}
         (rows,) = await at_once(session, (_DIFFERENCES, asked))
         for row in rows:
             yield Difference(*row)
+        done += len(ids)
+        told(done)
 
 
 async def _all_patrols(session: AsyncSession) -> AsyncIterator[Sequence[UUID]]:

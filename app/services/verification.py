@@ -1,16 +1,19 @@
-"""Verification: whether the records hang together, and every photo's bytes are what they were."""
+"""Verification: whether the records hang together, what counts is right, and every photo whole."""
 
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from app.domain import geometry
 from app.errors import StorageUnavailable
+from app.services import bookkeeping
 from app.services.chat_media import attachment_key
+from app.settings import Settings
 from app.storage import Store, original_key, rendition_key
 
 Progress = Callable[[str, int], None]
@@ -58,7 +61,12 @@ _ATTACHMENTS = """
 
 
 async def verify(
-    engine: AsyncEngine, store: Store, progress: Progress = lambda _step, _done: None
+    engine: AsyncEngine,
+    store: Store,
+    settings: Settings,
+    *,
+    now: datetime,
+    progress: Progress = lambda _step, _done: None,
 ) -> AsyncIterator[str]:
     """What is wrong, one Chinese line each; nothing when all is well.
 
@@ -76,6 +84,9 @@ async def verify(
                 yield f"{fault}：{row.id}"
         async for fault in _wrong_distances(connection, progress):
             yield fault
+        async with AsyncSession(connection, autoflush=False) as session:
+            async for fault in bookkeeping.faults(session, settings, progress, now=now):
+                yield fault
         async for fault in _wrong_bytes(connection, store, progress):
             yield fault
 
