@@ -33,11 +33,19 @@ _TAKE_WRONG = """
     WHERE good_to < %(day)s OR (good_to >= %(day)s AND good_from > %(day)s)
     ON CONFLICT DO NOTHING
 """
+# Whatever makes an obligation has it made again; this is for those that nobody told about.
 _TAKE_MISSING = """
     INSERT INTO standing_work (obligation_id)
     SELECT b.id FROM obligations b
     WHERE NOT EXISTS (SELECT FROM standings s WHERE s.obligation_id = b.id)
     ON CONFLICT DO NOTHING
+"""
+# To look for them is to read both tables: once a day, and when everything was judged anew.
+_CHECK = """
+    INSERT INTO milestones (name, at) VALUES ('standings', %(day)s)
+    ON CONFLICT (name) DO UPDATE SET at = excluded.at
+    WHERE milestones.at <> excluded.at OR NOT EXISTS (SELECT FROM standings)
+    RETURNING name
 """
 _TAKE_ALL = "INSERT INTO standing_work (obligation_id) SELECT id FROM obligations"
 
@@ -162,7 +170,11 @@ async def refresh(session: AsyncSession, day: date) -> None:
     connection = await driver_connection(session)
     await connection.execute(_WORK)
     work = 0
-    for take in (_TAKE_STALE, _TAKE_WRONG, _TAKE_MISSING):
+    takes = [_TAKE_STALE, _TAKE_WRONG]
+    checked = await (await connection.execute(_CHECK, {"day": day})).fetchone()
+    if checked is not None:
+        takes.append(_TAKE_MISSING)
+    for take in takes:
         work += (await connection.execute(take, {"day": day}, prepare=False)).rowcount
     if work:
         await _prepare(connection, day)

@@ -40,7 +40,8 @@ _NEEDING: LiteralString = """
         s.next_due_on >= %(day)s AND s.done = d.due_by AND q.pending = 0
           AND l.long >= %(slice_days)s
           AND (s.next_due_on < %(third_workday)s
-            OR s.next_due_on - CAST(least(%(notice_days)s, l.long / 4) AS int) < %(next_workday)s) AS is_soon
+            OR s.next_due_on - CAST(least(%(notice_days)s, l.long / 4) AS int)
+              < %(next_workday)s) AS is_soon
       FROM {standings} s
       CROSS JOIN LATERAL (
         SELECT width_bucket(CAST(%(day)s AS date) - 1, s.slices) AS due_by
@@ -103,19 +104,22 @@ _OWN: LiteralString = f"""
 """  # noqa: S608  parts of this page
 # What others owe, for whoever is above them, after they were told of it or put on the call list.
 _ABOVE: LiteralString = f"""
+    WITH ripe AS MATERIALIZED (
+      SELECT n.obligation_id
+      FROM plan_needing n
+      JOIN reminder_items i ON i.obligation_id = n.obligation_id
+        AND i.window_from = n.window_from AND i.kind = 'behind'
+      JOIN reminders r ON r.id = i.reminder_id
+      WHERE n.is_grave AND r.day > n.due_on AND r.day < %(day)s
+        AND r.state IN ('sent', 'confirmed', 'unknown', 'call_list')
+      UNION
+      SELECT o.obligation_id FROM plan_told o JOIN calls c ON c.person_id = o.person_id
+      WHERE o.is_grave AND c.day > o.due_on AND c.day < %(day)s AND c.closed_at IS NULL
+    )
     SELECT 'escalation' AS kind, {_ITEM}, false AS is_exhausted, false AS is_listed
     FROM ({recipients.ABOVE}) t
     CROSS JOIN LATERAL ({_HISTORY} AND i.kind = 'escalation') h
-    WHERE {_FREE} AND h.times = 0 AND (
-      EXISTS (
-        SELECT FROM reminder_items i JOIN reminders r ON r.id = i.reminder_id
-        WHERE i.obligation_id = t.obligation_id AND i.window_from = t.window_from
-          AND i.kind = 'behind' AND r.day > t.due_on AND r.day < %(day)s
-          AND r.state IN ('sent', 'confirmed', 'unknown', 'call_list'))
-      OR EXISTS (
-        SELECT FROM plan_told o JOIN calls c ON c.person_id = o.person_id
-        WHERE o.obligation_id = t.obligation_id AND c.day > t.due_on AND c.day < %(day)s
-          AND c.closed_at IS NULL))
+    WHERE {_FREE} AND h.times = 0
     ORDER BY t.person_id, t.due_on, t.code
 """  # noqa: S608
 # Records that wait for a review too long, for the level above those who should have decided; again

@@ -67,12 +67,15 @@ _TOLD = """
     JOIN (SELECT *, min(level) OVER (PARTITION BY organisation_id) AS nearest FROM plan_desks) d
       ON d.organisation_id = n.holder_organisation_id AND d.level = d.nearest
 """
-# The nearest managers above whoever was told, none of whom was.
+# The nearest managers above whoever was told, none of whom was; for the obligations in `ripe`.
 ABOVE: LiteralString = """
     SELECT * FROM (
       SELECT n.*, d.person_id, d.level, min(d.level) OVER (PARTITION BY n.obligation_id) AS nearest
-      FROM (SELECT obligation_id, max(level) AS level FROM plan_told GROUP BY 1) t
-      JOIN plan_needing n ON n.obligation_id = t.obligation_id AND n.is_grave
+      FROM (
+        SELECT o.obligation_id, max(o.level) AS level
+        FROM plan_told o JOIN ripe ON ripe.obligation_id = o.obligation_id GROUP BY 1
+      ) t
+      JOIN plan_needing n ON n.obligation_id = t.obligation_id
       JOIN plan_desks d ON d.organisation_id = n.organisation_id AND mod(d.level, 2) = 0
         AND d.level > t.level
       WHERE NOT EXISTS (SELECT FROM plan_told o
