@@ -85,6 +85,14 @@ DUTY = {
 
 PAIRED = {"department_code": "GWH", "reach_code": "R-1", "reason": "挂钩"}
 GRANTED = {**LEAVE, "state": "granted", "holder_kind": "person", "holder_code": "LI"}
+LETTER = {
+    "organisation_code": "ENT",
+    "person_code": "CHEN",
+    "signed_on": "2026-01-05",
+    "starts_on": "2026-01-01",
+    "ends_on": "2026-12-31",
+    "reason": "签订",
+}
 PAIRING, EXEMPTION = str(uuid4()), str(uuid4())
 
 # Whatever is not here is asked without a body.
@@ -103,6 +111,7 @@ BODIES: Mapping[str, object] = {
     "PUT /api/v1/obligations/{code}": DUTY,
     "PUT /api/v1/pairings/{id}": PAIRED,
     "PUT /api/v1/exemptions/{id}": GRANTED,
+    "PUT /api/v1/letters/{number}": LETTER,
     "POST /api/v1/people/{code}/unbind": {"reason": "换手机"},
     "POST /api/v1/steles/{code}/prints": {"reason": "旧码遗失"},
     "PUT /api/v1/check-ins/{id}": VISIT,
@@ -136,9 +145,8 @@ def _path(route: str, ids: Ids) -> str:
     if len(parts) > 3 and parts[3] in noun:
         path = path.replace("{id}", noun[parts[3]]).replace("{check_in_id}", ids.check_in)
     code = CODES.get(parts[3] if len(parts) > 3 else "", "JB-02")
-    return (
-        path.replace("{photo_id}", ids.photo).replace("{code}", code).replace("{name}", "MP_verify")
-    )
+    path = path.replace("{photo_id}", ids.photo).replace("{number}", "L-CHEN")
+    return path.replace("{code}", code).replace("{name}", "MP_verify")
 
 
 def _jpeg() -> bytes:
@@ -221,6 +229,7 @@ async def ask(
         ("obligations/O-LI", DUTY),
         (f"pairings/{PAIRING}", PAIRED),
         (f"exemptions/{EXEMPTION}", GRANTED),
+        ("letters/L-CHEN", LETTER),
     ):
         assert (await qian.client.put(f"/api/v1/{path}", json=body)).status_code == 201
     clients = {
