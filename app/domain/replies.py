@@ -281,6 +281,16 @@ def records(rows: Sequence[tuple[datetime, Mapping[str, Any], str]]) -> str:
     return fit("最近的记录：\n" + "\n".join(lines))
 
 
+def ask_permits(url: str) -> str:
+    """After a record: where leave to be reminded is given."""
+    return first_that_fits(
+        (
+            f"想在微信里收到巡河提醒，请点开并选“允许”，一次允许提醒一条：{url}",
+            f"接收巡河提醒：{url}",
+        )
+    )
+
+
 NO_RECORD = "24小时内没有您的巡河记录。请先发送位置。"
 ASK_REASON = "请写上原因，例如：无照片 手机没电"
 HAS_PHOTOS = "这条记录已有照片，不用再说明。"

@@ -89,7 +89,11 @@ class Review(BaseModel):
 
 
 class CheckIn(BaseModel):
-    """A check-in as it now stands."""
+    """A check-in as it now stands.
+
+    `ask_for`: the templates to ask for with `wx.requestSubscribeMessage` now; only ever in the
+    answer to a PUT.
+    """
 
     id: UUID
     at: Instant
@@ -107,6 +111,7 @@ class CheckIn(BaseModel):
     photos: PhotoCount
     withdrawn_at: Instant | None
     counts_for: list[Counted]
+    ask_for: list[str] = Field(default_factory=list)
 
     @classmethod
     def of(cls, recorded: Recorded) -> Self:
@@ -135,6 +140,7 @@ class CheckIn(BaseModel):
                 Counted(obligation=each.code, done=each.done, owed=each.owed, behind=each.behind)
                 for each in recorded.counts_for
             ],
+            ask_for=list(recorded.ask_for),
         )
 
 

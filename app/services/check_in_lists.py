@@ -21,7 +21,7 @@ class Recorded:
     """A check-in as it now stands; `created` is false when it was there already.
 
     `review` is the manager's verdict in force, if there is one; `counts_for` what it counts for,
-    as that stands today.
+    as that stands today; `ask_for` the templates for which its sender is to be asked now.
     """
 
     check_in: CheckIn
@@ -30,6 +30,7 @@ class Recorded:
     created: bool
     review: CheckInVerdict | None = None
     counts_for: Sequence[Counted] = ()
+    ask_for: Sequence[str] = ()
 
 
 async def by_id(

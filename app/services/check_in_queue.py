@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -22,8 +23,8 @@ from app.errors import (
     XunheError,
 )
 from app.keys import Keys
-from app.models import NoticeKind, Person
-from app.services import access, check_ins, consents
+from app.models import App, NoticeKind, Person
+from app.services import access, check_ins, consents, subscriptions
 from app.services.check_in_lists import Recorded
 from app.services.new_check_in import NewCheckIn
 from app.services.rate_limits import RateLimiter
@@ -145,7 +146,39 @@ class CheckInQueue:
                     answers.append(None)
                     news.append(waiting.make(person))
             recorded = iter(await check_ins.record_many(session, news, self._settings, self._keys))
-            return [next(recorded) if answer is None else answer for answer in answers]
+            told = [next(recorded) if answer is None else answer for answer in answers]
+            return await self._with_asking(session, batch, callers, told, now)
+
+    async def _with_asking(
+        self,
+        session: AsyncSession,
+        batch: Sequence[_Waiting],
+        callers: Mapping[str, access.Caller],
+        answers: list[Recorded | XunheError],
+        now: datetime,
+    ) -> list[Recorded | XunheError]:
+        """The answers, some of which ask for leave to be reminded: it is given after a record."""
+        template = self._settings.templates.reminder_mini_program
+        if template is None:
+            return answers
+        users = {}
+        for n, (waiting, answer) in enumerate(zip(batch, answers, strict=True)):
+            user = callers[waiting.token].wechat_user if isinstance(answer, Recorded) else None
+            if user is not None and user.app is App.mini_program:
+                users[user.id] = n
+        asked = await subscriptions.ask(
+            session,
+            users,
+            template.id,
+            few=subscriptions.FEW_PERMITS,
+            apart=subscriptions.ASKED_APART,
+            now=now,
+        )
+        for user_id in asked:
+            answer = answers[users[user_id]]
+            if isinstance(answer, Recorded):
+                answers[users[user_id]] = dataclasses.replace(answer, ask_for=[template.id])
+        return answers
 
     async def _admit(
         self, caller: access.Caller | None, agreed: Collection[UUID], now: datetime

@@ -58,6 +58,7 @@ async def test_a_check_in_at_the_stele(li: Member) -> None:
         "photos": {"received": 0, "expected": 2},
         "withdrawn_at": None,
         "counts_for": [],
+        "ask_for": [],
     }
     assert evidence == {
         "area_of_interest": {"passed": None, "value": None, "limit": None},

@@ -8,7 +8,7 @@ from app.domain import replies
 from app.errors import XunheError
 from app.models import CheckIn
 from app.services import check_ins
-from app.services.conversations import held, joining, scans, turns, visits
+from app.services.conversations import held, joining, permits, scans, turns, visits
 from app.services.conversations.joining import Arrival
 from app.services.conversations.turns import Turn
 from app.services.new_check_in import NewCheckIn
@@ -74,6 +74,7 @@ async def _record(news: Sequence[tuple[Turn, NewCheckIn]]) -> list[str]:
         if counts[turn.user.id]:
             turn.conversation.photo_told_at = turn.now
     photos = [counts[turn.user.id] for turn, _ in news]
+    await permits.ask(session, [turn.user for turn, _ in news], settings, now=now)
     return await visits.answers(
         session, list(zip(recorded, photos, strict=True)), clock.day_of(now)
     )

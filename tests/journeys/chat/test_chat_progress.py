@@ -16,7 +16,9 @@ from app.models import (
     Period,
     Person,
     PhotoRule,
+    SendPermit,
 )
+from app.settings import MessageTemplate, Settings
 from app.wechat.simulator.photos import sample
 from tests.conftest import Lake, Member
 from tests.factories import a_reach
@@ -211,6 +213,61 @@ async def test_who_is_not_bound_is_told_nothing(
     await a_letter(session, li.person, li.person.organisation_id)
     for typed in ("进度", "责任书", "确认责任书", "确认责任书 ZR-2026-01"):
         assert await chat.say("guest", typed) == replies.UNBOUND
+
+
+# -- leave to remind ----------------------------------------------------------------------------
+
+
+ASKED = (
+    "想在微信里收到巡河提醒，请点开并选“允许”，一次允许提醒一条：http://127.0.0.1:8000/my/permits"
+)
+
+
+@pytest.fixture
+def one_time(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = MessageTemplate(id="TPL-ONCE", thing1="task")
+    monkeypatch.setattr(settings.templates, "reminder_service_account", template)
+
+
+@pytest.mark.usefixtures("one_time")
+async def test_who_has_no_permit_left_is_asked_once_a_month(
+    chat: Chat, session: AsyncSession, walker: Member, zhou: Member
+) -> None:
+    await chat.bind("zhou", zhou.person)
+    user = await chat.user("zhou")
+    session.add(
+        SendPermit(wechat_user_id=user.id, template_id="TPL-ONCE", event_key="1", granted_at=NOW)
+    )
+    await session.commit()
+    assert walker.person.name == "示例李"
+    assert await chat.locate("li") == WHERE + ASK
+    assert await chat.locate("zhou") == WHERE + ASK
+    assert await chat.news("li") == [ASKED]
+    assert await chat.news("zhou") == []
+    chat.wait(days=29)
+    await chat.locate("li")
+    assert await chat.news("li") == []
+    chat.wait(days=2)
+    await chat.say("li", "进度")
+    assert await chat.news("li") == []
+    await chat.locate("li")
+    assert await chat.news("li") == [ASKED]
+
+
+@pytest.mark.usefixtures("one_time", "walker")
+async def test_nobody_is_asked_where_followers_need_no_permit(
+    chat: Chat, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = MessageTemplate(id="TPL", thing1="task")
+    monkeypatch.setattr(settings.templates, "reminder", template)
+    await chat.locate("li")
+    assert await chat.news("li") == []
+
+
+@pytest.mark.usefixtures("walker")
+async def test_nobody_is_asked_without_a_template(chat: Chat) -> None:
+    await chat.locate("li")
+    assert await chat.news("li") == []
 
 
 # -- letters ---------------------------------------------------------------------------------
