@@ -40,7 +40,8 @@ async def counted(session: AsyncSession) -> Counted:
         .where(Credit.revoked_at.is_(None))
         .order_by(Obligation.code, Credit.counted_on, Patrol.code)
     )
-    return [tuple(row) for row in await session.execute(query)]
+    rows = await session.execute(query)
+    return [(code, day, patrol, proxy) for code, day, patrol, proxy in rows]
 
 
 async def duty(session: AsyncSession, code: str) -> Obligation:
