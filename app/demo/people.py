@@ -16,8 +16,8 @@ from app.wechat.simulator.state import openid_of, unionid_of
 GUESTS = frozenset({"P077", "P139"})
 # Who never followed the service account: their WeChat is known from the mini-program alone.
 MINI_ONLY = frozenset({"P131"})
-# Managers who look and do not walk; one who said no; one who blocked the account.
-LOOKERS = ("P005", "P010", "P138")
+# Who looks and is told, and does not walk; one who said no; one who blocked the account.
+LOOKERS = ("P005", "P006", "P010", "P032", "P039", "P040", "P138")
 REFUSED = "P064"
 LEFT, LEFT_ON = "P132", date(2026, 7, 15)
 _EARLY = time(1, 30, tzinfo=UTC)

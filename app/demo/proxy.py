@@ -1,10 +1,12 @@
-"""The web phone on the web's own address: what is asked for under /simulator is asked next door."""
+"""The demo on the web's own address: /simulator is asked for next door, /demo/ is its own page."""
 
 from collections.abc import Sequence
 
 import httpx
 from httpx_aiohttp import AiohttpTransport
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.demo import pages
 
 PREFIX = "/simulator"
 _MOST_BYTES = 200 << 20
@@ -23,11 +25,12 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class WithSimulator:
-    """The web application, with the simulator's pages beside it; for the demo alone."""
+    """The web application, with the simulator's pages and the operator's; for the demo alone."""
 
     def __init__(self, web: ASGIApp, simulator: str) -> None:
         self._web = web
         self._simulator = simulator
+        self._pages = pages.create_app()
         self._http: httpx.AsyncClient | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,8 +44,10 @@ class WithSimulator:
                 trust_env=False,
             ) as self._http:
                 await self._web(scope, receive, send)
-        elif scope["type"] == "http" and f"{scope['path']}/".startswith(f"{PREFIX}/"):
+        elif scope["type"] == "http" and _is_below(PREFIX, scope["path"]):
             await self._pass_on(scope, receive, send)
+        elif scope["type"] == "http" and _is_below(pages.PREFIX, scope["path"]):
+            await self._pages(scope, receive, send)
         else:
             await self._web(scope, receive, send)
 
@@ -67,6 +72,10 @@ class WithSimulator:
             await _answer(send, 503, [(b"content-type", b"text/plain; charset=utf-8")], text)
             return
         await _answer(send, answer.status_code, _kept(answer.headers.raw), answer.content)
+
+
+def _is_below(prefix: str, path: str) -> bool:
+    return f"{path}/".startswith(f"{prefix}/")
 
 
 def _kept(headers: Headers) -> list[tuple[bytes, bytes]]:

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import select
 
 from app import clock, logs, parent
-from app.demo import duties, leave, people, photographs, plan, tricks, welcome
+from app.demo import duties, leave, people, photographs, plan, told, tricks, welcome
 from app.demo.history import Writer
 from app.demo.plan import Outing
 from app.demo.tricks import Trick
@@ -49,6 +49,9 @@ async def _write(settings: Settings, url: str) -> None:
         await _put_menu(state)
         await write_year(state, today=clock.day_of(clock.now()))
         await leave.give(state)
+        async with state["sessions"]() as session:
+            first_day = date.fromordinal(await welcome.first_day(session))
+        await told.before(state, first_day)
 
 
 async def _put_menu(state: State) -> None:

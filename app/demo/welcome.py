@@ -124,7 +124,8 @@ def _lines(web: str, codes: Mapping[str, str], key: str) -> list[str]:
         "   回复“同意”：先前发的会自动计入。",
         "3. 选“示例丁酉二”（P116，企业河长），扫界碑 YZH-E01，再发位置。",
         f"4. 界碑上的二维码打开的页面：{web}/s/YZH-E01",
-        f"5. 接口文档：{web}/docs",
-        f"6. 管理用的数据：curl -H 'Authorization: Bearer {key}' {web}/api/v1/check-ins",
+        f"5. 提醒：打开 {web}/demo/ 按“发…的提醒”，看下一个工作日谁收到什么、谁要打电话。",
+        f"6. 接口文档：{web}/docs",
+        f"7. 管理用的数据：curl -H 'Authorization: Bearer {key}' {web}/api/v1/check-ins",
         "",
     ]

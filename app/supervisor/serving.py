@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Generator
+from dataclasses import dataclass
 
 from app.errors import CommandFailed
 from app.supervisor import demonstration
@@ -34,10 +35,22 @@ def serve(host: str, port: int, *, workers: int, with_worker: bool, demo: bool) 
             environment |= demonstration.environment(address, _address_of(simulator))
             printed.append(f"{address}/simulator/")
             others.append(_child("simulator", environment, simulator))
-        if with_worker or demo:
-            others.append(Child("worker", "app.worker", environment=environment))
-        year = Child("demo", "app.demo.seeding", environment=environment) if demo else None
-        asyncio.run(_Serving(listener, web, others, printed, year).run())
+        worker = Child("worker", "app.worker", environment=environment)
+        if with_worker and not demo:
+            others.append(worker)
+        story = None
+        if demo:
+            # The worker would remind people of duties whose fulfilment is yet to be written.
+            story = _Story(Child("demo", "app.demo.seeding", environment=environment), worker)
+        asyncio.run(_Serving(listener, web, others, printed, story).run())
+
+
+@dataclass(frozen=True, slots=True)
+class _Story:
+    """The demo's year, which is written once, and the worker that begins after it."""
+
+    year: Child
+    worker: Child
 
 
 class _Serving:
@@ -49,13 +62,13 @@ class _Serving:
         web: list[Child],
         others: list[Child],
         printed: list[str],
-        year: Child | None = None,
+        story: _Story | None = None,
     ) -> None:
         self._listener = listener
         self._web = web
         self._children = [*web, *others]
         self._printed = printed
-        self._year = year  # the demo's, once written it is done
+        self._story = story
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -69,12 +82,14 @@ class _Serving:
             await self._web[0].spawn()
             database, url = await asyncio.to_thread(_enter_database)
             try:
-                if self._year is not None:
+                if self._story is not None:
                     self._printed += await asyncio.to_thread(_prepare_demo, url, self._printed[0])
                 await self._begin()
                 writing = asyncio.create_task(self._write_year())
                 await self._stopping.wait()
                 writing.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await writing
             finally:
                 await self._end()
                 await asyncio.to_thread(database.close)
@@ -103,19 +118,26 @@ class _Serving:
 
     async def _write_year(self) -> None:
         """Let the demo's history be written while everybody may look on; say when it is there."""
-        if self._year is None or self._stopping.is_set():
+        if self._story is None or self._stopping.is_set():
             return
-        await self._year.spawn()
-        self._year.go()
+        year, worker = self._story.year, self._story.worker
+        await year.spawn()
+        year.go()
         try:
-            await self._year.ready()
+            await year.ready()
         except CommandFailed:
-            _print("示例记录没有写完，原因见上面的日志；再次启动时会接着写。")
+            said = "示例记录没有写完，原因见上面的日志；再次启动时会接着写。"
         else:
-            _print("示例记录已备好。")
+            said = "示例记录已备好。"
+        await worker.spawn()
+        worker.go()
+        worker.keep()
+        _print(said)
 
     def _everybody(self) -> list[Child]:
-        return self._children if self._year is None else [self._year, *self._children]
+        if self._story is None:
+            return self._children
+        return [self._story.year, self._story.worker, *self._children]
 
     async def _end(self) -> None:
         """The web first, so that what it has accepted is finished; then the others."""

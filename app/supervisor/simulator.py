@@ -66,6 +66,7 @@ def config(
         },
         stele_scene="s_{code}",
         stele_urls=stele_urls,
+        links=(("下一个工作日", f"{settings.public_url}/demo/"),),
     )
 
 

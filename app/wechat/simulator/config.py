@@ -80,7 +80,8 @@ class PlatformConfig:
     (waterbodies, reaches, grid_cells, steles), each a FeatureCollection, an http(s) address, or
     the path of a file. `stele_url` and `stele_scene` say what the QR code of a stele holds,
     with `{code}` for its code; an empty one means that such codes are not printed. `stele_urls`
-    gives the whole address of some steles by code, where it holds more than the code.
+    gives the whole address of some steles by code, where it holds more than the code. `links`
+    (label, address) stand in the head of the web phone's page.
     """
 
     service_account: AccountConfig
@@ -98,5 +99,6 @@ class PlatformConfig:
     stele_url: str = ""
     stele_scene: str = "{code}"
     stele_urls: Mapping[str, str] = field(default_factory=dict)
+    links: tuple[tuple[str, str], ...] = ()
     risky_words: tuple[str, ...] = ("违禁示例",)
     review_words: tuple[str, ...] = ("疑似示例",)

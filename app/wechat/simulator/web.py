@@ -55,6 +55,7 @@ class WebPhone:
             "account": {"name": service.config.name or "服务号", "mode": service.config.mode},
             "mini_program": {"name": mini.config.name or "小程序"},
             "journey": bool(platform.config.backend_url),
+            "links": [list(link) for link in platform.config.links],
             "people": [
                 {
                     "key": user.key,

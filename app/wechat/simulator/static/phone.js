@@ -401,6 +401,7 @@ async function start () {
   $('account').textContent = setup.account.name
   $('mini-name').textContent = `小程序：${setup.mini_program.name}`
   $('journey-part').hidden = !setup.journey
+  $('links').replaceChildren(...setup.links.map(([label, href]) => make('a', { href }, label)))
   $('person').replaceChildren(...setup.people.map(one => {
     const name = `${one.name}（${one.key}）`
     const option = make('option', { value: one.key }, name)
