@@ -155,7 +155,8 @@ _DIGESTS: LiteralString = f"""
       UNION ALL
       SELECT p.organisation_id, 0, 0, count(*), 0
       FROM calls c JOIN people p ON p.id = c.person_id
-      WHERE c.phoned_at IS NULL AND c.closed_at IS NULL GROUP BY 1
+      -- Those of today are news to nobody yet: a second plan would tell of what the first one did.
+      WHERE c.phoned_at IS NULL AND c.closed_at IS NULL AND c.day < %(day)s GROUP BY 1
       UNION ALL
       SELECT organisation_id, 0, 0, 0, count(*) FROM check_ins
       WHERE verdict = 'flagged' AND withdrawn_at IS NULL GROUP BY 1
