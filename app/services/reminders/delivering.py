@@ -122,7 +122,9 @@ class _Run:
 
     async def _send_claimed(self) -> None:
         while (send := await self._claimed.get()) is not None:
-            self._made.append(await _send(self._wechat, self._settings, send))
+            outcome = await _send(self._wechat, self._settings, send)
+            # Looked up only now: while we waited, the booker may have taken the list away.
+            self._made.append(outcome)
             if len(self._made) >= AT_ONCE or len(self._made) >= self._in_hand:
                 self._some_made.set()
 
