@@ -70,8 +70,9 @@ _NEEDING: LiteralString = """
 _FREE: LiteralString = """
     NOT EXISTS (SELECT FROM reminders r WHERE r.person_id = t.person_id AND r.day = %(day)s)
 """
-_ITEM: LiteralString = """
-    t.person_id, t.obligation_id, t.code, t.window_from, t.slice, t.due_on, t.done, t.owed, t.behind
+_WHOM: LiteralString = "h.id AS person_id, h.code AS person_code, h.name AS person_name"
+_ITEM: LiteralString = f"""
+    {_WHOM}, t.obligation_id, t.code, t.window_from, t.slice, t.due_on, t.done, t.owed, t.behind
 """
 # What was told of the very same: how often of this slice, and when last.
 _HISTORY: LiteralString = """
@@ -80,26 +81,27 @@ _HISTORY: LiteralString = """
     WHERE i.obligation_id = t.obligation_id AND i.window_from = t.window_from AND i.slice = t.slice
       AND r.person_id = t.person_id AND r.state <> 'dropped'
 """
+_PERSON: LiteralString = "JOIN people h ON h.id = t.person_id"
 # One's own duties. After the last active day there is nothing to be done: it is told once. Whoever
 # was told as often as may be is on the call list since, or goes there now.
 _OWN: LiteralString = f"""
-    SELECT t.kind, {_ITEM}, h.times >= %(most_a_slice)s AS is_exhausted, EXISTS (
+    SELECT t.kind, {_ITEM}, told.times >= %(most_a_slice)s AS is_exhausted, EXISTS (
         SELECT FROM calls c
         WHERE c.person_id = t.person_id AND c.phoned_at IS NULL AND c.closed_at IS NULL
       ) AS is_listed
-    FROM plan_told t
-    CROSS JOIN LATERAL ({_HISTORY} AND i.kind = t.kind) h
+    FROM plan_told t {_PERSON}
+    CROSS JOIN LATERAL ({_HISTORY} AND i.kind = t.kind) told
     WHERE {_FREE}
       AND NOT EXISTS (
         SELECT FROM reminders r JOIN reminder_items i ON i.reminder_id = r.id
         WHERE r.day BETWEEN %(lately_from)s AND %(lately_to)s AND r.state <> 'dropped'
           AND r.person_id = t.person_id AND i.obligation_id = t.obligation_id
           AND i.kind = t.kind AND t.kind = 'behind')
-      AND CASE WHEN t.kind = 'due_soon' THEN h.times = 0
+      AND CASE WHEN t.kind = 'due_soon' THEN told.times = 0
         WHEN t.closes_on < %(day)s
-          THEN h.times = 0 OR (h.times < %(most_a_slice)s AND h.last_on <= t.closes_on)
-        ELSE h.times < %(most_a_slice)s OR NOT EXISTS (
-          SELECT FROM calls c WHERE c.person_id = t.person_id AND c.day >= h.last_on) END
+          THEN told.times = 0 OR (told.times < %(most_a_slice)s AND told.last_on <= t.closes_on)
+        ELSE told.times < %(most_a_slice)s OR NOT EXISTS (
+          SELECT FROM calls c WHERE c.person_id = t.person_id AND c.day >= told.last_on) END
     ORDER BY t.person_id, t.kind, t.due_on, t.code
 """  # noqa: S608  parts of this page
 # What others owe, for whoever is above them, after they were told of it or put on the call list.
@@ -117,9 +119,9 @@ _ABOVE: LiteralString = f"""
       WHERE o.is_grave AND c.day > o.due_on AND c.day < %(day)s AND c.closed_at IS NULL
     )
     SELECT 'escalation' AS kind, {_ITEM}, false AS is_exhausted, false AS is_listed
-    FROM ({recipients.ABOVE}) t
-    CROSS JOIN LATERAL ({_HISTORY} AND i.kind = 'escalation') h
-    WHERE {_FREE} AND h.times = 0
+    FROM ({recipients.ABOVE}) t {_PERSON}
+    CROSS JOIN LATERAL ({_HISTORY} AND i.kind = 'escalation') told
+    WHERE {_FREE} AND told.times = 0
     ORDER BY t.person_id, t.due_on, t.code
 """  # noqa: S608
 # Records that wait for a review too long, for the level above those who should have decided; again
@@ -140,7 +142,7 @@ _REVIEWS: LiteralString = f"""
         SELECT FROM ranked o WHERE o.organisation_id = r.organisation_id AND o.up = 2))
       GROUP BY 1
     )
-    SELECT t.* FROM t
+    SELECT {_WHOM}, t.reviews, t.until FROM t {_PERSON}
     WHERE {_FREE} AND NOT EXISTS (
       SELECT FROM reminders r WHERE r.person_id = t.person_id AND r.state <> 'dropped'
         AND CAST(r.figures ->> 'received_until' AS bigint) >= t.until)
@@ -161,16 +163,17 @@ _DIGESTS: LiteralString = f"""
       SELECT organisation_id, 0, 0, 0, count(*) FROM check_ins
       WHERE verdict = 'flagged' AND withdrawn_at IS NULL GROUP BY 1
     )
-    SELECT t.person_id, CAST(sum(f.behind) AS int) AS behind, CAST(sum(f.people) AS int) AS people,
+    SELECT {_WHOM}, CAST(sum(f.behind) AS int) AS behind, CAST(sum(f.people) AS int) AS people,
       CAST(sum(f.calls) AS int) AS calls, CAST(sum(f.reviews) AS int) AS reviews
     FROM figures f
     JOIN plan_chain c ON c.start = f.organisation_id
     JOIN plan_staff t ON t.organisation_id = c.organisation_id AND t.rank = 2
+    {_PERSON}
     WHERE {_FREE} AND NOT EXISTS (
       SELECT FROM reminders r
       WHERE r.person_id = t.person_id AND r.day BETWEEN %(monday)s AND %(sunday)s
         AND r.state <> 'dropped' AND jsonb_exists(r.figures, 'behind'))
-    GROUP BY 1 ORDER BY 1
+    GROUP BY 1, 2, 3 ORDER BY 1
 """  # noqa: S608
 _CAPPED = """
     SELECT person_id FROM reminders
@@ -202,6 +205,8 @@ class Need:
 
     kind: str
     person_id: UUID
+    person_code: str
+    person_name: str
     obligation_id: UUID
     code: str
     window_from: date
@@ -219,6 +224,8 @@ class Waiting:
     """Records that wait too long for a review; `until`: the last one's instant in microseconds."""
 
     person_id: UUID
+    person_code: str
+    person_name: str
     reviews: int
     until: int
 
@@ -228,6 +235,8 @@ class Digest:
     """What there is to be done below somebody."""
 
     person_id: UUID
+    person_code: str
+    person_name: str
     behind: int
     people: int
     calls: int

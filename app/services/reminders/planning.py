@@ -21,15 +21,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock, queue
 from app.database import driver_connection
-from app.models import Channel, Person, ReminderKind, ReminderState, uuid7
+from app.models import Channel, ReminderKind, ReminderState, uuid7
 from app.services import standings
 from app.services.reminders import channels, claiming, needs
-from app.services.reminders.needs import Need, Needs
+from app.services.reminders.needs import Digest, Need, Needs, Waiting
 from app.settings import Settings
 
 # Any number that nothing else in this database uses as an advisory lock.
 _LOCK = 0x7875_6E68_6503
-_TOGETHER = 5000
 _ORDER = (
     ReminderKind.behind,
     ReminderKind.due_soon,
@@ -48,6 +47,8 @@ class Notice:
     """
 
     person_id: UUID
+    code: str
+    name: str
     items: list[Need] = field(default_factory=list)
     figures: dict[str, int] = field(default_factory=dict)
     kinds: set[ReminderKind] = field(default_factory=set)
@@ -55,8 +56,6 @@ class Notice:
     reason: str = ""
     to_call: str = ""
     id: UUID = field(default_factory=uuid7)
-    code: str = ""
-    name: str = ""
 
     @property
     def kind(self) -> ReminderKind:
@@ -111,6 +110,8 @@ async def plan(
         return Plan(day, is_workday=False)
     await session.flush()
     connection = await driver_connection(session)
+    # Its estimates cost more than what is compiled by them saves.
+    await connection.execute("SET LOCAL jit = off")
     if not dry_run:
         # One at a time: each decides from what the one before has written.
         await session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
@@ -122,7 +123,6 @@ async def plan(
         await standings.refresh(session, day)
     found = await needs.find(connection, settings.reminders, day, table=table)
     notices = await _reachable(session, _notices(found), settings, now=now)
-    await _named(session, notices)
     if not dry_run:
         await needs.close_calls(connection, day, now=now, table=table)
         await _write(connection, notices, day, now=now, as_of=as_of)
@@ -148,24 +148,28 @@ def _notices(found: Needs) -> list[Notice]:
     """All that each person is to be told, in one; their own duties not beyond the week's limit."""
     by_person: dict[UUID, Notice] = {}
 
-    def notice_of(person_id: UUID) -> Notice:
-        return by_person.setdefault(person_id, Notice(person_id))
+    def notice_of(need: Need | Waiting | Digest) -> Notice:
+        notice = by_person.get(need.person_id)
+        if notice is None:
+            notice = Notice(need.person_id, need.person_code, need.person_name)
+            by_person[need.person_id] = notice
+        return notice
 
     for need in found.duties:
         kind = ReminderKind(need.kind)
         # Who is to be telephoned is listed also when the week has had its messages.
         if kind in _OWN and need.person_id in found.capped and not need.is_exhausted:
             continue
-        notice = notice_of(need.person_id)
+        notice = notice_of(need)
         notice.items.append(need)
         notice.kinds.add(kind)
     for waiting in found.waiting:
         if waiting.person_id not in found.capped:
-            notice = notice_of(waiting.person_id)
+            notice = notice_of(waiting)
             notice.kinds.add(ReminderKind.review)
             notice.figures |= {"reviews": waiting.reviews, "received_until": waiting.until}
     for digest in found.digests:
-        notice = notice_of(digest.person_id)
+        notice = notice_of(digest)
         notice.kinds.add(ReminderKind.digest)
         for key in ("behind", "people", "calls", "reviews"):
             notice.figures[key] = getattr(digest, key)
@@ -176,12 +180,8 @@ async def _reachable(
     session: AsyncSession, notices: list[Notice], settings: Settings, *, now: datetime
 ) -> list[Notice]:
     """Each with its channel, or why there is none; without those who wait for a call already."""
-    by_channel: dict[UUID, tuple[Channel | None, str]] = {}
     people = [notice.person_id for notice in notices]
-    for n in range(0, len(people), _TOGETHER):
-        by_channel |= await channels.channel_of(
-            session, people[n : n + _TOGETHER], settings, now=now
-        )
+    by_channel = await channels.channel_of(session, people, settings, now=now)
     kept = []
     for notice in notices:
         notice.channel, why = by_channel[notice.person_id]
@@ -209,18 +209,6 @@ def _settle(notice: Notice, why: str, tired: str) -> bool:
     notice.kinds -= {*_OWN, ReminderKind.escalation}
     notice.kinds |= {ReminderKind(item.kind) for item in notice.items}
     return bool(notice.kinds)
-
-
-async def _named(session: AsyncSession, notices: Sequence[Notice]) -> None:
-    by_id = {notice.person_id: notice for notice in notices}
-    people = list(by_id)
-    for n in range(0, len(people), _TOGETHER):
-        for id_, code, name in await session.execute(
-            select(Person.id, Person.code, Person.name).where(
-                Person.id.in_(people[n : n + _TOGETHER])
-            )
-        ):
-            by_id[id_].code, by_id[id_].name = code, name
 
 
 async def _write(
