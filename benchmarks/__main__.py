@@ -8,6 +8,7 @@ from pathlib import Path
 MODULES = (
     "check_ins",
     "callbacks",
+    "me_obligations",
     "locate",
     "import_cells",
     "photo_renditions",

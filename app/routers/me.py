@@ -7,12 +7,12 @@ from fastapi import APIRouter, Query, Response
 from app import clock
 from app.routers.deps import AnyCaller, InDatum, Me, Now, Session
 from app.schemas import me as schemas
-from app.schemas.duties import Duties, Duty
+from app.schemas.duties import Duties
 from app.schemas.exemptions import Exemption, NewExemption
 from app.schemas.fields import Name
 from app.schemas.people import Colleague, Colleagues, Named
 from app.schemas.subscriptions import NewSubscription, Subscription, SubscriptionResult
-from app.services import access, colleagues, exemptions, me, progress, subscriptions
+from app.services import access, colleagues, exemptions, me, my_duties, subscriptions
 
 router = APIRouter(prefix="/api/v1/me", tags=["in the field"])
 
@@ -27,8 +27,7 @@ async def read_me(session: Session, person: Me, now: Now) -> schemas.Me:
 async def read_obligations(session: Session, person: Me, now: Now) -> Duties:
     """What I owe in the windows that contain today, then what my organisations owe."""
     today = clock.day_of(now)
-    owed = await progress.mine(session, person, today)
-    return Duties(items=[Duty.of(duty, today) for duty in owed])
+    return Duties.of(await my_duties.of(session, person, today), today)
 
 
 @router.get("/colleagues")

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
 from app.domain import duties, progress_texts
 from app.domain.duties import State
 from app.models import AreaKind, HolderKind, Period
-from app.services import progress
+from app.services import my_duties
 
 
 class Area(BaseModel):
@@ -62,39 +62,48 @@ class Duty(BaseModel):
     forecast: Forecast
     summary: str
 
-    @classmethod
-    def of(cls, duty: progress.Duty, day: date) -> Self:
-        """From what the services found, as it stands on `day`."""
-        now = duty.progress
-        window = now.window
-        return cls(
-            code=duty.code,
-            area=Area(
-                kind=AreaKind(duty.area_kind),
-                code=duty.area_code,
-                name=duty.area_name or progress_texts.AREAS[duty.area_kind],
-            ),
-            times=duty.times,
-            period=Period(duty.period),
-            window=Window(from_on=window.from_on, to_on=window.to_on),
-            owed=window.owed,
-            done=now.done,
-            pending=now.pending,
-            due_by_now=now.due_by_now,
-            behind=now.behind,
-            next_due_on=now.next_due_on,
-            state=now.state,
-            holder=Holder(
-                kind=HolderKind(duty.holder_kind), code=duty.holder_code, name=duty.holder_name
-            ),
-            forecast=Forecast(
-                by=window.to_on, done=duties.forecast(window, day, now.done), owed=window.owed
-            ),
-            summary=progress_texts.summary(duty.period, now, day),
-        )
-
 
 class Duties(BaseModel):
     """One's own, then those of one's organisation, then of those above it; unpaged."""
 
-    items: Sequence[Duty]
+    items: list[Duty]
+
+    @classmethod
+    def of(cls, found: Sequence[my_duties.Duty], day: date) -> Self:
+        """From what the services found, as it stands on `day`."""
+        # In one go: model by model, fifty of them would cost more than to find them.
+        return cls.model_validate({"items": [_row(duty, day) for duty in found]})
+
+
+def _row(duty: my_duties.Duty, day: date) -> dict[str, Any]:
+    now = duty.progress
+    window = now.window
+    return {
+        "code": duty.code,
+        "area": {
+            "kind": duty.area_kind,
+            "code": duty.area_code,
+            "name": duty.area_name or progress_texts.AREAS[duty.area_kind],
+        },
+        "times": duty.times,
+        "period": duty.period,
+        "window": {"from_on": window.from_on, "to_on": window.to_on},
+        "owed": window.owed,
+        "done": now.done,
+        "pending": now.pending,
+        "due_by_now": now.due_by_now,
+        "behind": now.behind,
+        "next_due_on": now.next_due_on,
+        "state": now.state,
+        "holder": {
+            "kind": duty.holder_kind,
+            "code": duty.holder_code,
+            "name": duty.holder_name,
+        },
+        "forecast": {
+            "by": window.to_on,
+            "done": duties.forecast(window, day, now.done),
+            "owed": window.owed,
+        },
+        "summary": progress_texts.summary(duty.period, now, day),
+    }

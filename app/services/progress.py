@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.database import Question, at_once
 from app.domain import duties
 from app.domain.duties import Progress, Run, Terms, Window
-from app.models import Person
 from app.services.credits import IN_AREA, VISIT
 
 _FIRST, _LAST = date.min.toordinal(), date.max.toordinal()
@@ -109,66 +108,6 @@ _WAYS: LiteralString = f"""
     GROUP BY c.obligation_id, c.day
 """  # noqa: S608
 
-# What somebody owes on a day: their own, those of their organisation and of all above it.
-_MINE: LiteralString = """
-    WITH RECURSIVE homes AS (
-      SELECT m.organisation_id, 1 AS up FROM memberships m
-      WHERE m.person_id = %(person)s AND m.revoked_at IS NULL
-        AND (m.from_on IS NULL OR m.from_on <= %(day)s)
-        AND (m.to_on IS NULL OR m.to_on >= %(day)s)
-      UNION
-      SELECT g.parent_id, h.up + 1 FROM homes h
-      JOIN organisations g ON g.id = h.organisation_id AND g.parent_id IS NOT NULL
-    ), mine AS (
-      SELECT b.id, 0 AS up FROM obligations b WHERE b.holder_person_id = %(person)s
-      UNION ALL
-      SELECT b.id, h.up FROM (SELECT organisation_id, min(up) AS up FROM homes GROUP BY 1) h
-      JOIN obligations b ON b.holder_organisation_id = h.organisation_id
-    )
-    SELECT b.id, b.code, b.area_kind, b.times, b.period, b.starts_on, b.ends_on,
-      CASE WHEN hp.id IS NULL THEN 'organisation' ELSE 'person' END AS holder_kind,
-      coalesce(hp.code, ho.code) AS holder_code, coalesce(hp.name, ho.name) AS holder_name,
-      coalesce(hp.name, ho.short_name, ho.name) AS holder_short_name,
-      coalesce(ar.code, ac.code, ast.code) AS area_code,
-      coalesce(ar.name, ac.name, ast.name) AS area_name,
-      coalesce(ar.short_name, ast.short_name, ar.name, ac.name, ast.name) AS area_short_name,
-      m.up = 0 AS is_own
-    FROM mine m
-    JOIN obligations b ON b.id = m.id
-    LEFT JOIN people hp ON hp.id = b.holder_person_id
-    LEFT JOIN organisations ho ON ho.id = b.holder_organisation_id
-    LEFT JOIN reaches ar ON ar.id = b.reach_id
-    LEFT JOIN grid_cells ac ON ac.id = b.grid_cell_id
-    LEFT JOIN steles ast ON ast.id = b.stele_id
-    LEFT JOIN letters al ON al.id = b.letter_id
-    WHERE b.starts_on <= %(day)s AND (b.ends_on IS NULL OR b.ends_on >= %(day)s)
-      AND coalesce(least(b.retired_on, hp.retired_on, ho.retired_on, ar.retired_on, ac.retired_on,
-        ast.retired_on, al.retired_on), 'infinity') > %(day)s
-    ORDER BY m.up, b.code
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Duty:
-    """An obligation with whose it is and where, and how it stands."""
-
-    id: UUID
-    code: str
-    area_kind: str
-    times: int
-    period: str
-    starts_on: date
-    ends_on: date | None
-    holder_kind: str
-    holder_code: str
-    holder_name: str
-    holder_short_name: str
-    area_code: str | None
-    area_name: str | None
-    area_short_name: str | None
-    is_own: bool
-    progress: Progress
-
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -236,13 +175,6 @@ async def ways_of(session: AsyncSession, asked: Asked) -> Mapping[tuple[UUID, da
     values = _spans(asked, None)
     (rows,) = await at_once(session, (_WAYS, values))
     return {(row.obligation_id, row.day): Ways(row.own, row.proxy, row.late_entry) for row in rows}
-
-
-async def mine(session: AsyncSession, person: Person, day: date) -> list[Duty]:
-    """What the person owes on the day: their own first, then their organisation's, up the tree."""
-    (rows,) = await at_once(session, (_MINE, {"person": person.id, "day": day}))
-    standing = await of(session, [(row.id, day) for row in rows])
-    return [Duty(**row._asdict(), progress=standing[row.id, day]) for row in rows]
 
 
 async def counts_for(

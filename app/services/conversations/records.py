@@ -9,8 +9,7 @@ from app import clock
 from app.domain import progress_texts, replies
 from app.domain.chat import NOTE_FOLLOWS_WITHIN
 from app.models import CheckIn, Patrol, Person, Source
-from app.services import credits, outings
-from app.services import progress as duties
+from app.services import credits, my_duties, outings
 from app.services.conversations import photos
 from app.services.conversations.turns import Turn
 
@@ -24,7 +23,7 @@ async def progress(turn: Turn) -> str:
     if turn.person is None:
         return replies.UNBOUND
     day = clock.day_of(turn.now)
-    owed = await duties.mine(turn.session, turn.person, day)
+    owed = await my_duties.of(turn.session, turn.person, day)
     if owed:
         return progress_texts.progress(owed, day, f"{turn.settings.public_url}/my/obligations")
     year, month = clock.start_of(day.replace(month=1, day=1)), clock.start_of(day.replace(day=1))
