@@ -9,6 +9,7 @@ from difflib import ndiff
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.clock import LAKE
+from app.domain.reminder_texts import misfits
 from app.models import App
 from app.services import callbacks
 from app.settings import MessageTemplate, Settings
@@ -146,12 +147,14 @@ def _template(name: str, wanted: MessageTemplate, there: dict[str, Template]) ->
     fields = _FIELD.findall(found.content)
     missing = [field for field in fields if field not in wanted.fields]
     unknown = [field for field in wanted.fields if field not in fields]
-    if missing or unknown:
+    unfit = misfits(wanted.fields) if name.startswith("reminder") else []
+    if missing or unknown or unfit:
         words = "；".join(
             part
             for part in (
                 f"没有对应的字段 {'、'.join(missing)}" if missing else "",
                 f"模板里没有字段 {'、'.join(unknown)}" if unknown else "",
+                f"填不进这些字段的内容 {'、'.join(unfit)}" if unfit else "",
             )
             if part
         )

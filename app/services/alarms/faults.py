@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock, queue
-from app.models import Alarm, App, ChatMedia, MediaState, Milestone, WechatCircuit
+from app.models import Alarm, App, ChatMedia, Delivery, MediaState, Milestone, WechatCircuit
 from app.services import callbacks
 from app.services.alarms.milestones import reach, reached_at, said
 from app.settings import Settings
@@ -25,6 +25,8 @@ DISK_LEAST, DISK_WELL_AGAIN = 0.15, 0.17
 BACKUP_OLD = timedelta(days=2)
 # A call that is switched off is tried again when its time is over, and may soon be off again.
 _CIRCUIT_OVER = timedelta(hours=2)
+MALFORMED = (45168, 47001, 47003)
+_TEMPLATE_OVER = timedelta(days=1)
 _MEDIA_WITHIN = timedelta(days=4)  # WeChat keeps them for three, and a day to notice
 _MEDIA_LATE = timedelta(hours=12)
 _APPS: Mapping[App, str] = {App.service_account: "服务号", App.mini_program: "小程序"}
@@ -49,6 +51,7 @@ async def standing(session: AsyncSession, settings: Settings, *, now: datetime) 
         found["queue"] = late
     found |= await _circuit_faults(session, settings, now)
     found |= await _callback_faults(session, settings, now)
+    found |= await _template_faults(session, settings, now)
     free = await asyncio.to_thread(free_part, settings)
     known = await session.scalar(select(Alarm.name).where(Alarm.name == "disk"))
     if free < (DISK_LEAST if known is None else DISK_WELL_AGAIN):
@@ -103,6 +106,34 @@ def app_of(app_id: str, settings: Settings) -> App | None:
     if app_id and app_id == settings.mini_program.app_id:
         return App.mini_program
     return None
+
+
+async def _template_faults(
+    session: AsyncSession, settings: Settings, now: datetime
+) -> dict[str, str]:
+    """Templates whose fields WeChat refused within a day, however many messages that hit."""
+    rows = await session.execute(
+        select(Delivery.template_id, func.max(Delivery.reason))
+        .where(
+            Delivery.errcode.in_(MALFORMED),
+            Delivery.answered_at > now - _TEMPLATE_OVER,
+            Delivery.template_id.is_not(None),
+        )
+        .group_by(Delivery.template_id)
+    )
+    names = {
+        template.id: f"XUNHE_TEMPLATE_{name.upper()}"
+        for name, template in settings.templates
+        if template is not None
+    }
+    return {
+        f"template:{names[template_id]}": (
+            f"微信不接受提醒的内容（{names[template_id]}）：{reason}，这些提醒没有发出。\n"
+            "怎么办：请运行 xunhe wechat check，按提示改好该设置里的字段对应，然后重启。"
+        )
+        for template_id, reason in rows
+        if template_id in names
+    }
 
 
 async def _callback_faults(
