@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.routing import Mount, Route
 
 from app.main import create_app
-from app.models import App, Application, ApplicationKind, ApplicationState
+from app.models import App, Application, ApplicationKind, ApplicationState, Call
 from app.routers import rooms
 from tests.conftest import Client, Lake, Member
 from tests.factories import a_login, a_person, a_token, a_wechat_user
@@ -54,6 +54,7 @@ class Ids:
     patrol: str = NOTHING
     photo: str = NOTHING
     application: str = NOTHING
+    call: str = NOTHING
 
 
 AT = YESTERDAY.isoformat()
@@ -93,7 +94,8 @@ LETTER = {
     "ends_on": "2026-12-31",
     "reason": "签订",
 }
-PAIRING, EXEMPTION = str(uuid4()), str(uuid4())
+PAPER = {"person_code": "LI", "on": "2026-01-01", "area_kind": "any", "reason": "补录"}
+PAIRING, EXEMPTION, LATE_ENTRY = str(uuid4()), str(uuid4()), str(uuid4())
 
 # Whatever is not here is asked without a body.
 BODIES: Mapping[str, object] = {
@@ -112,6 +114,8 @@ BODIES: Mapping[str, object] = {
     "PUT /api/v1/pairings/{id}": PAIRED,
     "PUT /api/v1/exemptions/{id}": GRANTED,
     "PUT /api/v1/letters/{number}": LETTER,
+    "PUT /api/v1/late-entries/{id}": PAPER,
+    "POST /api/v1/late-entries/{id}/decision": {"verdict": "declined", "reason": "看不清"},
     "POST /api/v1/people/{code}/unbind": {"reason": "换手机"},
     "POST /api/v1/steles/{code}/prints": {"reason": "旧码遗失"},
     "PUT /api/v1/check-ins/{id}": VISIT,
@@ -120,6 +124,7 @@ BODIES: Mapping[str, object] = {
     "PUT /api/v1/patrols/{id}": OUTING,
     "POST /api/v1/patrols/{id}/track": {"points": [{"seq": 1, "at": AT, **HERE}]},
     "POST /api/v1/patrols/{id}/finish": {"finished_at": AT, "findings": "none"},
+    "POST /api/v1/calls/{id}/phoned": {"note": "已电话"},
     "POST /api/v1/sync": {"operations": [OPERATION]},
 }
 QUERIES: Mapping[str, Mapping[str, str]] = {
@@ -140,6 +145,7 @@ def _path(route: str, ids: Ids) -> str:
         "applications": ids.application,
         "pairings": PAIRING,
         "exemptions": EXEMPTION,
+        "late-entries": LATE_ENTRY,
     }
     parts = path.split("/")
     if len(parts) > 3 and parts[3] in noun:
@@ -158,7 +164,7 @@ def _jpeg() -> bytes:
 async def _ask(client: httpx.AsyncClient, route: str, ids: Ids) -> httpx.Response:
     method, _ = route.split(" ", 1)
     given: dict[str, Any] = {"params": QUERIES.get(route)}
-    if route.endswith("/photos"):
+    if route.endswith(("/photos", "/photo")):
         given |= {"data": {"id": str(uuid4())}, "files": {"file": ("1.jpg", _jpeg(), "image/jpeg")}}
     elif route in BODIES:
         given |= {"json": BODIES[route]}
@@ -186,9 +192,13 @@ async def _arrange(session: AsyncSession, li: Member) -> Ids:
         created_at=YESTERDAY,
         **NAMED,
     )
-    session.add(application)
+    await session.execute(update(Call).values(closed_at=YESTERDAY))
+    call = Call(
+        person_id=li.person.id, reason="未绑定微信", day=YESTERDAY.date(), opened_at=YESTERDAY
+    )
+    session.add_all([application, call])
     await session.commit()
-    return Ids(visit, patrol, photo, str(application.id))
+    return Ids(visit, patrol, photo, str(application.id), str(call.id))
 
 
 Ask = Callable[[str], Awaitable[dict[str, int]]]
@@ -230,6 +240,7 @@ async def ask(
         (f"pairings/{PAIRING}", PAIRED),
         (f"exemptions/{EXEMPTION}", GRANTED),
         ("letters/L-CHEN", LETTER),
+        (f"late-entries/{LATE_ENTRY}", PAPER),
     ):
         assert (await qian.client.put(f"/api/v1/{path}", json=body)).status_code == 201
     clients = {

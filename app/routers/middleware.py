@@ -77,7 +77,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        photo = scope["path"].endswith("/photos")
+        photo = scope["path"].endswith(("/photos", "/photo"))
         limit = PHOTO_LIMIT + _MULTIPART_ALLOWANCE if photo else JSON_LIMIT
         announced = Headers(scope=scope).get("content-length", "0")
         seen, whole = 0, False

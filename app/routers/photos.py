@@ -27,7 +27,7 @@ from app.storage import Store
 router = APIRouter(prefix="/api/v1", tags=["photos"])
 
 # Whole bodies wait on disk; so many at a time are in memory.
-_in_memory = asyncio.Semaphore(4)
+in_memory = asyncio.Semaphore(4)
 
 _FORM: dict[str, Any] = {
     "requestBody": {
@@ -100,7 +100,7 @@ async def post_photo(
     """
     if (upload.file.size or 0) > PHOTO_LIMIT:
         raise TooLarge
-    async with _in_memory:
+    async with in_memory:
         content = await upload.file.read()
         async with sessions() as session, session.begin():
             attached = await photos.receive(
@@ -133,6 +133,11 @@ async def get_photo(
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     """A photo: `large` (at most 1600 px) and `small` (480 px) as JPEG, `original` as it came."""
+    return await sent(view, store, if_none_match)
+
+
+async def sent(view: View, store: Store, if_none_match: str) -> Response:
+    """The bytes of a view, or 304 for whoever has them."""
     headers = {
         "ETag": view.etag,
         "Cache-Control": "private, max-age=31536000, immutable",

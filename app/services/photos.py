@@ -175,12 +175,22 @@ async def look_at(session: AsyncSession, caller: Caller, id_: UUID, size: Size) 
     if row is None:
         raise NotFound
     photo, image, owner_id = row
+    if size is Size.original and not await _may_have_original(
+        session, caller, photo.check_in_id, owner_id
+    ):
+        raise Forbidden("原图只有本人和主管的管理员可以查看。")
+    return view_of(image, size, name=str(photo.id))
+
+
+def view_of(image: Image, size: Size, *, name: str) -> View:
+    """Where an image lies in this size; `name` is what a download is called, without its ending.
+
+    Raises `NotFound` for one that cannot be shown, `NotReady` (renditions not made yet).
+    """
     etag = f'"{image.sha256.hex()}-{size}"'
     if size is Size.original:
-        if not await _may_have_original(session, caller, photo.check_in_id, owner_id):
-            raise Forbidden("原图只有本人和主管的管理员可以查看。")
-        name = f"{photo.id}.{_ENDINGS[image.content_type]}"
-        return View(original_key(image.sha256), image.content_type, etag, name)
+        ending = _ENDINGS[image.content_type]
+        return View(original_key(image.sha256), image.content_type, etag, f"{name}.{ending}")
     if image.fault is not None:
         raise NotFound(f"这张照片无法显示：{image.fault}")
     if image.renditions_at is None:
