@@ -26,7 +26,7 @@ from app.wechat.simulator.app import create_app
 from app.wechat.simulator.config import AccountConfig, PersonConfig, PlatformConfig, Template
 from app.wechat.simulator.platform import Platform
 from tests import databases
-from tests.journeys.simulated_year import FIRST, LAST, ONE_DAY, UNBOUND, Duty, Year, at
+from tests.journeys.simulated_year import FIRST, LAST, ONE_DAY, UNBOUND, YEAR, Duty, Year, at
 from tests.reference import duties as reference
 
 SERVICE = AccountConfig(
@@ -66,7 +66,7 @@ OWN = {"due_soon", "behind"}
 COMPARED_EVERY = 40
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def own_database(server_url: str) -> Iterator[str]:
     with databases.empty(server_url) as url:
         databases.migrate(url)
@@ -300,3 +300,35 @@ async def test_whoever_falls_behind_is_told_in_time_and_nobody_else(year: Year) 
     assert max(watch.told_in_slice.values()) == MOST_A_SLICE
     verdicts = Counter(each.verdict for each in year.check_ins.values())
     assert min(verdicts[each] for each in ("accepted", "flagged", "rejected")) > 3
+
+
+async def test_a_chief_who_falls_behind_checks_in_and_hears_no_more(year: Year) -> None:
+    """12 patrols a year: the first is due until 31 January, a Saturday, the second until 2 March."""
+    outboxes = {code: year.platform.users[code].outbox for code in ("P116", "P117")}
+    told: dict[str, list[tuple[str, dict[str, str]]]] = {code: [] for code in outboxes}
+    day = date(YEAR, 1, 19)
+    while day < date(YEAR, 2, 27):
+        await year.tick(at(day, 9, 10))
+        for code, seen in outboxes.items():
+            outbox = year.platform.users[code].outbox
+            told[code] += [(f"{day:%m-%d}", dict(item.lines)) for item in outbox[len(seen) :]]
+            outboxes[code] = outbox
+        if day == date(YEAR, 2, 2):
+            await year.walk("RW-QY01", day)
+        day += ONE_DAY
+
+    def card(done: int, due: str, task: str) -> dict[str, str]:
+        hint = "本期还差1次，点开查看"
+        return {"任务": task, "进度": f"{done}/12", "截止": f"2026年{due} 18:00", "提示": hint}
+
+    spa, resort = "温泉酒店巡河", "湖畔度假村巡河"
+    assert told["P116"] == [
+        ("01-23", card(0, "1月31日", spa)),
+        ("02-02", card(0, "1月31日", spa)),
+        # That afternoon he went. A week before the next is due the office is closed.
+        ("02-14", card(1, "3月2日", spa)),
+    ]
+    # His neighbour did not: a week later, and when the office is open again after a week.
+    assert told["P117"] == [
+        (on, card(0, "1月31日", resort)) for on in ("01-23", "02-02", "02-09", "02-24")
+    ]
