@@ -7,6 +7,8 @@ const make = (tag, given = {}, ...children) => {
 }
 const phone = code => `/simulator/#${encodeURIComponent(code)}`
 const state = { next: null, busy: false, drawn: '', open: new Set() }
+// The card is the link here.
+const LINK = /点开查看：?\s*https?:\S+/
 const GOOD = new Set(['sent', 'confirmed'])
 const BAD = new Set(['call_list', 'unknown'])
 
@@ -22,7 +24,7 @@ function person (one) {
     make('div', { className: 'head' }, make('strong', {}, one.name),
       make('span', { className: 'faint' }, `${one.code} · ${one.organisation}`),
       make('span', { className: `kind ${one.kind}` }, one.phrase)),
-    one.text ? make('p', {}, one.text) : null,
+    one.text ? make('p', {}, one.text.replace(LINK, '')) : null,
     one.tasks.length ? make('ul', { className: 'tasks' }, ...one.tasks.map(task)) : null,
     make('div', { className: 'foot' },
       make('span', { className: mark }, [one.channel, one.outcome].filter(Boolean).join(' · ')),
