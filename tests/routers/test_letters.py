@@ -27,7 +27,7 @@ LETTER: dict[str, Any] = {
     "ends_on": "2026-12-31",
     "reason": "签订责任书",
 }
-SHOWN = {
+SHOWN: dict[str, Any] = {
     "number": "L-1",
     "organisation_code": "ENT",
     "person_code": "CHEN",
@@ -124,14 +124,16 @@ async def test_the_chief_confirms_once(session: AsyncSession, lake: Lake, chen: 
 async def test_without_a_number_the_one_that_waits_longest_is_confirmed(
     session: AsyncSession, lake: Lake, chen: Member, li: Member
 ) -> None:
-    for number, signed in (("L-2", date(2026, 1, 5)), ("L-1", date(2025, 1, 5))):
-        await a_letter(session, lake, chen, number=number, signed_on=signed)
+    await a_letter(session, lake, chen, number="L-2")
+    await a_letter(session, lake, chen, number="L-1", signed_on=date(2025, 1, 5))
     await a_letter(session, lake, chen, number="L-0", retired_on=date(2026, 1, 1))
 
     found = [(await letters.confirm(session, chen.person, None, now=NOW)).number for _ in range(3)]
 
     assert found == ["L-1", "L-2", "L-2"]
-    for person, number in ((li.person, None), (li.person, "L-1"), (chen.person, "L-0")):
+    refused: list[tuple[Any, str | None]]
+    refused = [(li.person, None), (li.person, "L-1"), (chen.person, "L-0")]
+    for person, number in refused:
         with pytest.raises(NotFound):
             await letters.confirm(session, person, number, now=NOW)
 
