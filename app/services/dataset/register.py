@@ -85,7 +85,7 @@ class Register:
         faults: list[Fault] = []
         if stem not in self.unread:
             faults = [
-                sheet.fault(row, column, f"“{codes[row]}”不存在，请先在 {stem} 里登记")
+                sheet.fault(row, column, _nobody(codes[row], stem))
                 for row in rows
                 if found[row] is None and codes[row] is not None and type(codes[row]) is not Wrong
             ]
@@ -137,6 +137,12 @@ async def load(session: AsyncSession, sheets: Collection[Sheet]) -> Register:
     stored = register.stored["organisations"]
     register.kinds = {code: stored.rows[identity].kind for code, identity in stored.ids.items()}
     return register
+
+
+def _nobody(code: str, stem: str) -> str:
+    if stem == "obligations" and code.startswith("PAIR-"):
+        return f"“{code}”还没有，由挂钩联系产生：请先导入 pairings，再导入这一行"
+    return f"“{code}”不存在，请先在 {stem} 里登记"
 
 
 def area_stem(area_kind: str) -> str | None:
