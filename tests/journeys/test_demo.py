@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -210,6 +211,90 @@ def test_the_telephone_has_its_menu_and_its_page(demo: Demo) -> None:
     assert (page.status_code, str(page.url)) == (200, demo.telephone)
     menu = demo.http.get("/simulator/api/people/P118/chat").json()["menu"]
     assert [column["name"] for column in menu] == ["巡河", "党建", "我的"]
+
+
+def test_the_start_disturbs_nobody_and_the_past_was_told(demo: Demo) -> None:
+    days = demo.read("/demo/workdays")["days"]
+    past = [day for day in days if day["day"] < demo.today.isoformat()]
+    assert past
+    told = [one for day in past for one in day["told"]]
+    assert {one["state"] for one in told} <= {"sent", "confirmed", "call_list", "dropped"}
+    # The neighbours' telephones are silent all the same.
+    went = [one["code"] for one in told if one["channel"]]
+    silent = demo.http.get("/simulator/api/unread").json()
+    if all(day in past for day in days):
+        assert [code for code in went if code in silent] == []
+
+
+def test_the_next_workday_tells_people_on_their_telephones(demo: Demo) -> None:
+    def unread() -> Counter[str]:
+        return Counter(demo.http.get("/simulator/api/unread").json())
+
+    # At the turn of the year everything begins anew, and nobody is told anything for weeks.
+    for _ in range(25):
+        before, shown = unread(), demo.read("/demo/workdays")
+        day = shown["next"]["day"]
+        assert day > demo.today.isoformat()
+        answer = demo.http.post("/demo/workdays", json={"day": day})
+        assert answer.status_code == 200, answer.text
+        (pressed,) = [each for each in answer.json()["days"] if each["day"] == day]
+        # Twice is once: the page that was behind is told how things stand.
+        assert demo.http.post("/demo/workdays", json={"day": day}).status_code == 409
+        sent = {one["code"] for one in pressed["told"] if one["state"] in {"sent", "confirmed"}}
+        assert unread() - before == Counter(sent)
+        listed = {one["code"] for one in answer.json()["calls"]}
+        assert {one["code"] for one in pressed["told"] if one["state"] == "call_list"} <= listed
+        if sent:
+            break
+    assert sent
+    for one in pressed["told"]:
+        if one["code"] in sent:
+            (newest,) = demo.http.get(f"/simulator/api/people/{one['code']}/chat").json()["items"][
+                -1:
+            ]
+            assert (newest["mine"], newest["type"]) == (False, "card")
+    assert eventually(
+        lambda: (
+            {
+                one["state"]
+                for each in demo.read("/demo/workdays")["days"]
+                if each["day"] == day
+                for one in each["told"]
+                if one["code"] in sent
+            }
+            == {"confirmed"}
+        )
+    )
+
+
+def test_what_is_no_day_is_refused(demo: Demo) -> None:
+    for body in (b"", b"[]", b'{"day": "tomorrow"}', b'{"day": 3}'):
+        assert demo.http.post("/demo/workdays", content=body).status_code == 422
+
+
+def test_the_operators_page_is_whole(demo: Demo) -> None:
+    page = demo.http.get("/demo", follow_redirects=True)
+    assert (page.status_code, str(page.url)) == (200, f"{demo.web}/demo/")
+    for name in ("workdays.css", "workdays.js"):
+        assert f"static/{name}" in page.text
+        assert demo.http.get(f"/demo/static/{name}").status_code == 200
+    links = demo.http.get("/simulator/api/setup").json()["links"]
+    assert links == [["下一个工作日", f"{demo.web}/demo/"]]
+
+
+def test_leave_to_send_holds_on_both_sides(demo: Demo) -> None:
+    """What some people gave at the start is there on their telephones, and used up from there."""
+
+    def left(code: str) -> dict[str, tuple[int, bool]]:
+        listed = demo.http.get(f"/simulator/api/people/{code}/permits").json()
+        return {
+            one["id"]: (one["left"], one["standing"])
+            for one in listed
+            if one["left"] or one["standing"]
+        }
+
+    assert left("P003") == {"demo-reminder-long-term": (0, True)}
+    assert left("P121") == {"demo-reminder-service-account": (1, False)}
 
 
 def test_the_mini_programs_script_runs(demo: Demo) -> None:
