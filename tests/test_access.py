@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from PIL import Image
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.routing import Mount, Route
 
@@ -143,6 +144,7 @@ def _path(route: str, ids: Ids) -> str:
         "check-ins": ids.check_in,
         "patrols": ids.patrol,
         "applications": ids.application,
+        "calls": ids.call,
         "pairings": PAIRING,
         "exemptions": EXEMPTION,
         "late-entries": LATE_ENTRY,
