@@ -45,12 +45,18 @@ _STELES_BY_CODE = """
 
 
 async def record_many(
-    session: AsyncSession, news: Sequence[NewCheckIn], settings: Settings, keys: Keys
+    session: AsyncSession,
+    news: Sequence[NewCheckIn],
+    settings: Settings,
+    keys: Keys,
+    *,
+    counting: bool = True,
 ) -> list[Recorded | XunheError]:
     """Record each, or say why not; the same id with the same content is answered as it stands.
 
     One transaction, set-based; nobody's failure is another's. The database has the last word on
-    identity: of parallel calls with one id, one inserts, the others find it.
+    identity: of parallel calls with one id, one inserts, the others find it. Without `counting`
+    nobody is told what theirs counts for: the chat has more to ask about that, and later.
     """
     results: dict[int, Recorded | XunheError] = {}
     fresh: dict[UUID, int] = {}
@@ -76,7 +82,8 @@ async def record_many(
     late = [new.id for new in news if new.id in fresh and inserted[new.id] is None]
     there = await check_in_lists.by_id(session, late, now=now)
     written = [id_ for id_, result in inserted.items() if isinstance(result, CheckIn)]
-    counted = await progress.counts_for(session, written, clock.day_of(now))
+    asked = written if counting else []
+    counted = await progress.counts_for(session, asked, clock.day_of(now))
     for n, new in enumerate(news):
         if n in results:
             continue

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from itertools import chain
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -63,24 +62,55 @@ _WITH_PHOTOS: LiteralString = f"""
           AND k.revoked_at IS NULL)
     ) {_SHOWN}
 """  # noqa: S608
+# Whose senders might owe something with a photo; few do, and the rule is asked for them alone.
+_PERHAPS_WITH_PHOTOS: LiteralString = """
+    WITH RECURSIVE homes AS (
+      SELECT i.id AS check_in_id, m.organisation_id FROM check_ins i
+      JOIN memberships m ON m.person_id = i.person_id AND m.revoked_at IS NULL
+      WHERE i.id = ANY(%(check_ins)s)
+      UNION
+      SELECT h.check_in_id, g.parent_id FROM homes h
+      JOIN organisations g ON g.id = h.organisation_id AND g.parent_id IS NOT NULL
+    )
+    SELECT i.id AS check_in_id FROM check_ins i
+    JOIN obligations b ON b.holder_person_id = i.person_id AND b.photo = 'required'
+    WHERE i.id = ANY(%(check_ins)s)
+    UNION
+    SELECT i.id FROM check_ins i
+    JOIN posts t ON t.deputy_id = i.person_id
+    JOIN obligations b ON b.holder_person_id = t.person_id AND b.photo = 'required'
+    WHERE i.id = ANY(%(check_ins)s)
+    UNION
+    SELECT h.check_in_id FROM homes h
+    JOIN obligations b ON b.holder_organisation_id = h.organisation_id AND b.photo = 'required'
+"""
 
 
 def questions(check_ins: Collection[CheckIn]) -> list[Question]:
-    """The questions whose answers `tallies` takes: what counts, what only lacks its photo."""
-    values = {
-        "check_ins": [check_in.id for check_in in check_ins],
-        "patrols": list({check_in.patrol_id for check_in in check_ins}),
-    }
-    return [(_CREDITED, values), (_WITH_PHOTOS, values)]
+    """The questions whose answers `tallies` takes."""
+    values = {"check_ins": [check_in.id for check_in in check_ins]}
+    return [(_CREDITED, values), (_PERHAPS_WITH_PHOTOS, values)]
 
 
 async def tallies(
-    session: AsyncSession, rows: Sequence[Any], today: date
+    session: AsyncSession,
+    check_ins: Collection[CheckIn],
+    answers: Sequence[Sequence[Any]],
+    today: date,
 ) -> Mapping[UUID, Sequence[Tally]]:
     """By check-in, the sender's own first: what it counts for and how that then stands.
 
-    One trip for all of them; none where there is nothing.
+    Set-based: one trip for all of them, and one more where a photo may be lacking; none where there
+    is nothing.
     """
+    credited, perhaps = answers
+    rows = list(credited)
+    lacking = {row.check_in_id for row in perhaps}
+    if lacking:
+        patrols = {each.patrol_id for each in check_ins if each.id in lacking}
+        values = {"check_ins": list(lacking), "patrols": list(patrols)}
+        (more,) = await at_once(session, (_WITH_PHOTOS, values))
+        rows += more
     if not rows:
         return {}
     asked = {(row.obligation_id, day) for row in rows for day in (row.day, today)}
@@ -98,7 +128,7 @@ async def of(
 ) -> Mapping[UUID, Sequence[Tally]]:
     """`tallies` of these check-ins."""
     answers = await at_once(session, *questions(check_ins))
-    return await tallies(session, [*chain(*answers)], today)
+    return await tallies(session, check_ins, answers, today)
 
 
 def _tally(row: Any, now: Progress, today: date) -> Tally:

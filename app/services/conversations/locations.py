@@ -59,7 +59,9 @@ async def _record(news: Sequence[tuple[Turn, NewCheckIn]]) -> list[str]:
     session, settings = turn.session, turn.settings
     recorded: list[CheckIn] = []
     arrivals: list[Arrival] = []
-    results = await check_ins.record_many(session, [new for _, new in news], settings, turn.keys)
+    results = await check_ins.record_many(
+        session, [new for _, new in news], settings, turn.keys, counting=False
+    )
     for (turn, _), result in zip(news, results, strict=True):
         if isinstance(result, XunheError):
             raise result

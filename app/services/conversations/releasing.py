@@ -88,7 +88,7 @@ async def release(
         for row in rows
         if row.kind == "location"
     ]
-    for result in await check_ins.record_many(session, news, settings, keys):
+    for result in await check_ins.record_many(session, news, settings, keys, counting=False):
         if isinstance(result, Recorded):
             released.check_ins.append(result.check_in)
             visits.remember(conversation, result.check_in)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from itertools import chain
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -67,15 +66,16 @@ async def answers(
     session: AsyncSession, recorded: Sequence[tuple[CheckIn, int]], today: date
 ) -> list[str]:
     """The replies to recorded locations, each with how many photos it has; set-based."""
-    near = [_stele_to_name(check_in) for check_in, _ in recorded]
+    check_ins = [check_in for check_in, _ in recorded]
+    near = [_stele_to_name(check_in) for check_in in check_ins]
     steles = list({pair[0] for pair in near if pair})
     found, *counted = await at_once(
         session,
         (_STELES, {"ids": steles}) if steles else None,
-        *counting.questions([check_in for check_in, _ in recorded]),
+        *counting.questions(check_ins),
     )
     names = {row.id: row.name for row in found}
-    tallies = await counting.tallies(session, [*chain(*counted)], today)
+    tallies = await counting.tallies(session, check_ins, counted, today)
     said = []
     for (check_in, photos), pair in zip(recorded, near, strict=True):
         mine = tallies.get(check_in.id, ())
