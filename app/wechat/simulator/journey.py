@@ -1,5 +1,7 @@
 """The mini-program's whole way through our API, as its own phone would go it."""
 
+import contextlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -16,6 +18,7 @@ async def walk(
     """Sign in, bind by phone, consent, check in at (lon, lat) in WGS-84, add a photo, read `me`.
 
     Returns a line per call: step, status, answer. It stops at the first refusal that matters.
+    The session is kept for `tell_subscription`.
     """
     steps: list[dict[str, Any]] = []
     phone = platform.phone(key)
@@ -48,6 +51,7 @@ async def walk(
         if session is None:
             return steps
         headers["Authorization"] = f"Bearer {session['token']}"
+    platform.sessions[key] = session["token"]
     consent = {"notice": "position", "agreed": True}
     await call("同意使用位置", "POST", "/me/consents", json=consent)
     check_in = {
@@ -66,4 +70,24 @@ async def walk(
         )
         await call("结果", "GET", path)
     await call("我的", "GET", "/me")
+    await call("我的任务", "GET", "/me/obligations")
     return steps
+
+
+async def tell_subscription(platform: Platform, key: str, answers: Mapping[str, str]) -> None:
+    """Tell our API what wx.requestSubscribeMessage answered, as the mini-program does: a hint.
+
+    Nothing without a session of the mini-program; what is lost on the way is lost.
+    """
+    token = platform.sessions.get(key)
+    if token is None:
+        return
+    url = platform.config.backend_url.rstrip("/") + "/api/v1/me/subscriptions"
+    for template_id, result in answers.items():
+        with contextlib.suppress(httpx.HTTPError):
+            await platform.http.post(
+                url,
+                headers={"Authorization": f"Bearer {token}"},
+                json={"template_id": template_id, "result": result},
+                timeout=30,
+            )

@@ -73,6 +73,8 @@ class World:
         self.latency = self.config.latency
         self.being_sent_to: set[str | None] = set()
         self.copies = 1
+        # The mini-program's sessions with our API, by person.
+        self.sessions: dict[str, str] = {}
 
     def _user(self, person: PersonConfig) -> User:
         contacts = {

@@ -261,11 +261,7 @@ class WebPhone:
                 phone, str(given.get("key", "")), self._place(given), str(given.get("label", ""))
             ),
             "report_location": lambda: phone.report_location(*self._place(given)),
-            "subscription": lambda: phone.answer_subscription(
-                dict(given["answers"]),
-                account=self._account(given),
-                always=bool(given.get("always")),
-            ),
+            "subscription": lambda: self._subscription(phone, given),
             "cancel_subscription": lambda: phone.cancel_subscription(
                 str(given["template_id"]), account=self._account(given)
             ),
@@ -278,6 +274,13 @@ class WebPhone:
             raise NotFollowing(phone.user.name)
         await self._run(acts[name](), settle=settle)
         return {}
+
+    async def _subscription(self, phone: Phone, given: dict[str, Any]) -> None:
+        """WeChat tells the callback, and the mini-program that asked tells our API as well."""
+        answers, account = dict(given["answers"]), self._account(given)
+        if account is self._platform.mini_program:
+            await journey.tell_subscription(self._platform, phone.user.key, answers)
+        await phone.answer_subscription(answers, account=account, always=bool(given.get("always")))
 
     async def _location(
         self, phone: Phone, key: str, place: tuple[float, float], label: str

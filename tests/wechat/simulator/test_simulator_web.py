@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -235,7 +236,7 @@ async def test_mini_program_walks_through_a_backend() -> None:
         async with httpx.AsyncClient(transport=app, base_url="http://api") as client:
             path = "/simulator/api/people/li/journey"
             steps = (await client.post(path, json={"lon": 102.99, "lat": 24.9})).json()["steps"]
-    names = ["登录", "手机号绑定", "同意使用位置", "巡河记录", "照片", "结果", "我的"]
+    names = ["登录", "手机号绑定", "同意使用位置", "巡河记录", "照片", "结果", "我的", "我的任务"]
     assert [step["step"] for step in steps] == names
     assert {step["status"] for step in steps} == {200}
     assert not any("token" in step["answer"] for step in steps)
@@ -247,7 +248,30 @@ async def test_mini_program_walks_through_a_backend() -> None:
         "POST /api/v1/check-ins/{id}/photos",
         "GET /api/v1/check-ins/{id}",
         "GET /api/v1/me",
+        "GET /api/v1/me/obligations",
     ]
+
+
+async def test_the_mini_program_tells_what_was_answered() -> None:
+    told: list[tuple[str, Any]] = []
+
+    def backend(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/v1/me/subscriptions":
+            told.append((request.headers["authorization"], json.loads(request.content)))
+        return httpx.Response(200, json={"token": "t", "person": {}})
+
+    answers = {"act": "subscription", "account": "mini_program", "answers": {"M-ONCE": "reject"}}
+    transport = httpx.MockTransport(backend)
+    async with httpx.AsyncClient(transport=transport) as http:
+        platform = Platform(replace(CONFIG, backend_url="http://ours"), http=http)
+        app = httpx.ASGITransport(create_app(platform))
+        async with httpx.AsyncClient(transport=app, base_url="http://api") as client:
+            people = "/simulator/api/people/li"
+            await client.post(f"{people}/acts?settle=1", json=answers)
+            await client.post(f"{people}/journey", json={"lon": 102.99, "lat": 24.9})
+            await client.post(f"{people}/acts?settle=1", json=answers)
+    # Without a session there is nobody to tell it.
+    assert told == [("Bearer t", {"template_id": "M-ONCE", "result": "reject"})]
 
 
 async def test_people_and_switches_are_set_from_another_process(

@@ -315,6 +315,9 @@ async function journey () {
     $('steps').replaceChildren(...steps.map(one => make('li', {},
       make('span', { className: one.status >= 200 && one.status < 300 ? 'good' : 'bad' }, `${one.step} ${one.status}`),
       make('pre', {}, typeof one.answer === 'string' ? one.answer : JSON.stringify(one.answer, null, 1)))))
+    // After a record the mini-program asks for leave to remind, where our API says so.
+    const asked = steps.find(one => one.answer?.ask_for?.length)
+    if (asked) await state.permits.open('mini_program', asked.answer.ask_for)
   } finally {
     $('journey').disabled = false
   }
