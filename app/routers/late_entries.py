@@ -18,9 +18,9 @@ from app.routers.photos import PhotoStore, in_memory, sent
 from app.schemas.fields import Code, Day
 from app.schemas.late_entries import LateEntry, NewLateEntry, NewPaper, NewVerdict
 from app.schemas.pages import Page, page_of, read_cursor
-from app.services import access, late_entries
+from app.services import access, late_entries, late_entry_lists
 from app.services.access import Caller
-from app.services.late_entries import Wanted
+from app.services.late_entry_lists import Wanted
 from app.services.photos import Size, View
 
 router = APIRouter(prefix="/api/v1/late-entries", tags=["management"])
@@ -62,7 +62,7 @@ async def list_late_entries(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Page[LateEntry]:
     """One's own; for managers and programs those of their subtree's people. Newest first."""
-    found = await late_entries.listed(
+    found = await late_entry_lists.listed(
         session, caller, which, after=read_cursor(cursor), limit=limit + 1
     )
     return page_of(found, limit, LateEntry.of, lambda each: (each.entry.entered_at, each.entry.id))
@@ -71,7 +71,7 @@ async def list_late_entries(
 @router.get("/{id}")
 async def get_late_entry(id: UUID, session: Session, caller: Reader) -> LateEntry:
     """One that one may see."""
-    return LateEntry.of(await late_entries.find(session, caller, id))
+    return LateEntry.of(await late_entry_lists.find(session, caller, id))
 
 
 @router.put("/{id}", responses={201: {"model": LateEntry}})
@@ -81,7 +81,7 @@ async def put_late_entry(
     """Enter a patrol from paper for somebody; 201 when new, 200 when it was there already."""
     _, created = await late_entries.enter(session, manager, body.said(id), now=now)
     response.status_code = 201 if created else 200
-    return LateEntry.of(await late_entries.find(session, manager, id))
+    return LateEntry.of(await late_entry_lists.find(session, manager, id))
 
 
 async def get_enterer(id: UUID, visitor: Visitor, sessions: Sessions) -> Caller:
@@ -128,7 +128,7 @@ async def post_paper(
         content = await paper.file.read()
         async with sessions() as session, session.begin():
             created = await late_entries.attach(session, store, enterer, id, content, now=now)
-            shown = await late_entries.find(session, enterer, id)
+            shown = await late_entry_lists.find(session, enterer, id)
     response.status_code = 201 if created else 200
     return LateEntry.of(shown)
 
@@ -158,4 +158,4 @@ async def decide_late_entry(
     await late_entries.decide(
         session, manager, id, LateEntryState(body.verdict), reason=body.reason, now=now
     )
-    return LateEntry.of(await late_entries.find(session, manager, id))
+    return LateEntry.of(await late_entry_lists.find(session, manager, id))

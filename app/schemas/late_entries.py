@@ -12,7 +12,8 @@ from app.schemas.edits import Cell, one_of
 from app.schemas.fields import AnyDay, Instant, Reason, Strict
 from app.services.dataset import labels
 from app.services.dataset.tables import PATROLS
-from app.services.late_entries import NewEntry, Shown
+from app.services.late_entries import NewEntry
+from app.services.late_entry_lists import Shown
 
 _AREAS = PATROLS.column("area_kind").labels or {}
 

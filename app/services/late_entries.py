@@ -1,22 +1,19 @@
 """Late entries: patrols that a manager enters from paper, and that count once another accepts."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, or_, select, tuple_
+from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from app import clock, queue
 from app.errors import Conflict, Forbidden, Invalid, NotFound, PhotoMissing, WrongState
 from app.models import (
-    GridCell,
     Image,
     LateEntry,
     LateEntryState,
@@ -25,11 +22,18 @@ from app.models import (
     PatrolOrigin,
     PatrolState,
     Person,
-    Reach,
-    Stele,
     uuid7,
 )
-from app.services import access, audit, credits, edits, images, messages, photos
+from app.services import (
+    access,
+    audit,
+    credits,
+    edits,
+    images,
+    late_entry_lists,
+    messages,
+    photos,
+)
 from app.services.access import Caller
 from app.services.dataset import editing
 from app.services.photos import Size, View
@@ -54,58 +58,6 @@ class NewEntry:
         """The same for the same content."""
         said = [dict(self.said), self.minutes, self.metres, self.reason]
         return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which late entries to list; the days are those of the walk, both included."""
-
-    state: LateEntryState | None = None
-    person: str | None = None
-    from_on: date | None = None
-    to_on: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A late entry with the codes behind its ids."""
-
-    entry: LateEntry
-    person_code: str
-    area_code: str | None
-    entered_by: str
-    decided_by: str | None
-
-
-async def listed(
-    session: AsyncSession,
-    caller: Caller,
-    wanted: Wanted,
-    *,
-    after: tuple[datetime, UUID] | None,
-    limit: int,
-) -> Sequence[Shown]:
-    """One's own; for managers and programs those of their subtree's people. Newest first."""
-    conditions = [await _visible(session, caller)]
-    if wanted.state is not None:
-        conditions.append(LateEntry.state == wanted.state)
-    if wanted.person is not None:
-        conditions.append(Person.code == wanted.person)
-    if wanted.from_on is not None:
-        conditions.append(LateEntry.walked_on >= wanted.from_on)
-    if wanted.to_on is not None:
-        conditions.append(LateEntry.walked_on <= wanted.to_on)
-    if after is not None:
-        conditions.append(tuple_(LateEntry.entered_at, LateEntry.id) < tuple_(*after))
-    return await _select(session, *conditions, limit=limit)
-
-
-async def find(session: AsyncSession, caller: Caller, id_: UUID) -> Shown:
-    """One that the caller may see. Raises `NotFound`."""
-    found = await _select(session, LateEntry.id == id_, await _visible(session, caller))
-    if not found:
-        raise NotFound("没有找到这条补录。")
-    return found[0]
 
 
 async def enter(
@@ -161,7 +113,7 @@ async def require_own(session: AsyncSession, caller: Caller, id_: UUID) -> None:
 
     Raises `NotFound`, and `Forbidden` for others who see it.
     """
-    shown = await find(session, caller, id_)
+    shown = await late_entry_lists.find(session, caller, id_)
     if shown.entry.entered_by_id != access.person_of(caller).id:
         raise Forbidden("只有录入的人可以上传这条补录的照片。")
 
@@ -193,7 +145,7 @@ async def attach(
 async def look_at(session: AsyncSession, caller: Caller, id_: UUID, size: Size) -> View:
     """The photo of the paper, for people who see the entry. Raises as `photos.view_of`."""
     access.person_of(caller)
-    shown = await find(session, caller, id_)
+    shown = await late_entry_lists.find(session, caller, id_)
     if shown.entry.image_sha256 is None:
         raise NotFound("这条补录还没有照片。")
     image = await session.get_one(Image, shown.entry.image_sha256)
@@ -328,42 +280,3 @@ async def _tell(session: AsyncSession, entry: LateEntry, reason: str, now: datet
         text=f"您{day}的纸质巡河记录{news}：{short}",
         now=now,
     )
-
-
-async def _select(
-    session: AsyncSession, *conditions: ColumnElement[bool], limit: int = 1
-) -> list[Shown]:
-    enterer, decider = aliased(Person), aliased(Person)
-    rows = await session.execute(
-        select(
-            LateEntry,
-            Person.code,
-            Reach.code,
-            GridCell.code,
-            Stele.code,
-            enterer.code,
-            decider.code,
-        )
-        .join(Person, Person.id == LateEntry.person_id)
-        .join(enterer, enterer.id == LateEntry.entered_by_id)
-        .outerjoin(decider, decider.id == LateEntry.decided_by_id)
-        .outerjoin(Reach, Reach.id == LateEntry.reach_id)
-        .outerjoin(GridCell, GridCell.id == LateEntry.grid_cell_id)
-        .outerjoin(Stele, Stele.id == LateEntry.stele_id)
-        .where(*conditions)
-        .order_by(LateEntry.entered_at.desc(), LateEntry.id.desc())
-        .limit(limit)
-    )
-    return [
-        Shown(entry, person, reach or cell or stele, entered_by, decided_by)
-        for entry, person, reach, cell, stele, entered_by, decided_by in rows
-    ]
-
-
-async def _visible(session: AsyncSession, caller: Caller) -> ColumnElement[bool]:
-    """Whether the caller may see it: the walker, and whoever manages them."""
-    scope = await access.scope_of(session, caller)
-    managed = edits.people_inside(scope, LateEntry.person_id)
-    if caller.person is None or caller.api_key is not None:
-        return managed
-    return or_(managed, LateEntry.person_id == caller.person.id)
