@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 import shapely
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,8 +17,11 @@ from app.models import (
     Period,
     Person,
     PhotoRule,
+    Post,
+    PostKind,
     SendPermit,
 )
+from app.services.conversations import counting
 from app.settings import MessageTemplate, Settings
 from app.wechat.simulator.photos import sample
 from tests.conftest import Lake, Member
@@ -375,3 +379,72 @@ async def test_who_signed_nothing_has_nothing_to_confirm(
     for typed in ("责任书", "确认责任书", "确认责任书 ZR-2026-01"):
         assert await chat.say("li", typed) == none
     assert {letter.confirmed_at for letter in await chat.rows(Letter)} == {None}
+
+
+# -- many at once ----------------------------------------------------------------------------
+
+
+async def test_three_records_ask_as_much_as_one(
+    chat: Chat,
+    session: AsyncSession,
+    lake: Lake,
+    walker: Member,
+    zhou: Member,
+    chen: Member,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for key, member, given in (
+        ("li", walker, {"photo": PhotoRule.required}),
+        ("zhou", zhou, {"photo": PhotoRule.required, "times": 3}),
+        ("chen", chen, {"reach_id": lake.reach.id, "times": 4}),
+    ):
+        await owes(session, member.person, f"OWN-{key}", **given)
+        await owes(session, member.person, f"MORE-{key}", times=1, period=Period.week)
+        if key != "li":
+            await chat.bind(key, member.person)
+        await chat.locate(key)
+    sent: list[str] = []
+    execute = psycopg.AsyncCursor.execute
+
+    async def noting(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        sent.append(str(query))
+        return await execute(self, query, *args, **kwargs)
+
+    monkeypatch.setattr(psycopg.AsyncCursor, "execute", noting)
+    check_ins = await chat.check_ins()
+    trips = []
+    for some in (check_ins[:1], check_ins):
+        sent.clear()
+        async with chat.sessions() as asking:
+            found = await counting.of(asking, some, NOW.date())
+        trips.append(len(sent))
+    assert trips[0] == trips[1]
+    by_sender = {check_in.person_id: found[check_in.id] for check_in in check_ins}
+    assert {
+        member.person.code: [
+            (each.done, each.owed, each.how) for each in by_sender[member.person.id]
+        ]
+        for member in (walker, zhou, chen)
+    } == {
+        "LI": [(1, 1, "counted"), (1, 2, "photo")],
+        "ZHOU": [(1, 1, "counted"), (1, 3, "photo")],
+        "CHEN": [(1, 1, "counted"), (1, 4, "counted")],
+    }
+
+
+async def test_a_deputy_hears_for_whom_it_counts(
+    chat: Chat, session: AsyncSession, walker: Member, chen: Member
+) -> None:
+    await owes(session, chen.person, "HIS")
+    session.add(
+        Post(
+            code="POST",
+            person_id=chen.person.id,
+            kind=PostKind.enterprise_chief,
+            deputy_id=walker.person.id,
+        )
+    )
+    await session.commit()
+    assert await chat.locate("li") == (
+        f"{WHERE}已计入：示例陈巡河 1/2，还差1次，下次请在6月30日前。{ASK}"
+    )
