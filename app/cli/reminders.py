@@ -76,11 +76,10 @@ async def _send(state: "State", as_of: datetime | None) -> None:
     if as_of is None and not claiming.is_sending_time(settings, now):
         typer.echo("现在不在提醒时间，已排队，到下一个时段发出。", err=True)
     await delivering.deliver_due(sessions, state["wechat"], settings, now=now, only=ids)
-    about = {notice.id: notice.about for notice in found.notices}
     async with sessions() as session:
         outcomes: Sequence[Outcome] = await lists.outcomes(session, ids)
     for each in outcomes:
-        reason = _with(about.get(each.id, ""), each.reason or "")
+        reason = _with(each.about, each.reason or "")
         called = each.state == "call_list"
         channel = _CALL_LIST if called else each.channel or "-"
         _print([each.code, each.name, each.kind, reason, channel, each.state])

@@ -21,6 +21,7 @@ from app.models import (
 )
 from app.services import access
 from app.services.access import Caller
+from app.services.reminders import planning
 
 _WAITING = (ReminderState.queued, ReminderState.sending)
 
@@ -51,10 +52,10 @@ class Shown:
 class Outcome:
     """What came of a reminder, for the shell."""
 
-    id: UUID
     code: str
     name: str
     kind: str
+    about: str
     state: str
     channel: str | None
     reason: str | None
@@ -121,19 +122,32 @@ async def outcomes(session: AsyncSession, ids: Collection[UUID]) -> list[Outcome
     """What came of these reminders, by the codes of the people."""
     rows = await session.execute(
         select(
-            Reminder.id,
+            Reminder,
             Person.code,
             Person.name,
-            Reminder.kind,
-            Reminder.state,
-            Reminder.channel,
-            Reminder.reason,
         )
         .join(Person, Person.id == Reminder.person_id)
-        .where(Reminder.id == func.any(cast(list(ids), ARRAY(Uuid))))
+        .where(Reminder.id == _any_of(ids))
         .order_by(Person.code)
     )
-    return [Outcome(*row) for row in rows]
+    items = await _items(session, ids)
+    return [
+        Outcome(
+            code,
+            name,
+            each.kind,
+            planning.described([(of, item) for item, of in items.get(each.id, ())], each.figures),
+            each.state,
+            each.channel,
+            each.reason,
+        )
+        for each, code, name in rows
+    ]
+
+
+def _any_of(ids: Collection[UUID]) -> ColumnElement[UUID]:
+    """As one parameter, however many they are."""
+    return func.any(cast(list(ids), ARRAY(Uuid)))
 
 
 async def _below(session: AsyncSession, code: str) -> Collection[UUID]:
@@ -142,12 +156,12 @@ async def _below(session: AsyncSession, code: str) -> Collection[UUID]:
 
 
 async def _items(
-    session: AsyncSession, ids: Sequence[UUID]
+    session: AsyncSession, ids: Collection[UUID]
 ) -> Mapping[UUID, Sequence[tuple[ReminderItem, str]]]:
     rows = await session.execute(
         select(ReminderItem, Obligation.code)
         .join(Obligation, Obligation.id == ReminderItem.obligation_id)
-        .where(ReminderItem.reminder_id.in_(ids))
+        .where(ReminderItem.reminder_id == _any_of(ids))
         .order_by(ReminderItem.due_on, Obligation.code, ReminderItem.kind)
     )
     found: dict[UUID, list[tuple[ReminderItem, str]]] = defaultdict(list)

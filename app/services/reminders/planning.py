@@ -8,7 +8,7 @@ manager, and who holds them), `calls` (people to be telephoned) and `reviews` (r
 review message has `reviews` and `received_until`, the last record's instant in microseconds.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, LiteralString
@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock, queue
 from app.database import driver_connection
-from app.models import Channel, ReminderKind, ReminderState, uuid7
+from app.models import Channel, ReminderItem, ReminderKind, ReminderState, uuid7
 from app.services import standings
 from app.services.reminders import channels, claiming, needs
 from app.services.reminders.needs import Digest, Need, Needs, Waiting
@@ -36,6 +36,7 @@ _ORDER = (
     ReminderKind.review,
     ReminderKind.digest,
 )
+_FIGURES = {"behind": "项落后", "calls": "人待电话", "reviews": "条待核"}
 _OWN = (ReminderKind.due_soon, ReminderKind.behind)
 
 
@@ -70,12 +71,7 @@ class Notice:
     @property
     def about(self) -> str:
         """What it is about, in words for the operator."""
-        parts = [f"{each.code} {each.done}/{each.owed} {_how(each)}" for each in self.items]
-        words = {"behind": "项落后", "calls": "人待电话", "reviews": "条待核"}
-        parts += [
-            f"{self.figures[key]}{said}" for key, said in words.items() if self.figures.get(key)
-        ]
-        return "；".join(parts)
+        return described([(each.code, each) for each in self.items], self.figures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +134,14 @@ async def tick(session: AsyncSession, settings: Settings, *, now: datetime) -> N
         await plan(session, settings, now=now)
 
 
-def _how(item: Need) -> str:
+def described(items: Iterable[tuple[str, Need | ReminderItem]], figures: Mapping[str, int]) -> str:
+    """What a message is about, in words for the operator; each duty with its code."""
+    parts = [f"{code} {each.done}/{each.owed} {_how(each)}" for code, each in items]
+    parts += [f"{figures[key]}{said}" for key, said in _FIGURES.items() if figures.get(key)]
+    return "；".join(parts)
+
+
+def _how(item: Need | ReminderItem) -> str:
     if item.kind == ReminderKind.due_soon:
         return f"{item.due_on.isoformat()}到期"
     return f"落后{item.behind}次"
