@@ -11,7 +11,9 @@ MODULES = (
     "me_obligations",
     "locate",
     "import_cells",
+    "import_obligations",
     "photo_renditions",
+    "delivery",
     "memory",
     "cold_start",
 )

@@ -1,5 +1,6 @@
 """Circuits: calls that WeChat refuses for a lasting reason are switched off for all processes."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -30,16 +31,23 @@ class Circuits:
         self._now = now
         self._open: dict[str, tuple[int, datetime]] = {}
         self._read_at: datetime | None = None
+        self._one_at_a_time = asyncio.Lock()
 
     async def require(self, *paths: str) -> None:
         """Raise `CircuitOpen` when one of the paths is switched off."""
         now = self._now()
-        if self._read_at is None or not now - self._read_at < _BELIEVED_FOR:
-            await self._read(now)
+        if not self._is_fresh(now):
+            # One reads for all: a reader each would take every connection that there is.
+            async with self._one_at_a_time:
+                if not self._is_fresh(now):
+                    await self._read(now)
         for path in paths:
             errcode, closes_at = self._open.get(path, (0, now))
             if closes_at > now:
                 raise CircuitOpen(path, errcode, after=closes_at - now, reason="switched off")
+
+    def _is_fresh(self, now: datetime) -> bool:
+        return self._read_at is not None and now - self._read_at < _BELIEVED_FOR
 
     async def open(self, path: str, errcode: int, closes_at: datetime) -> None:
         """Switch `path` off until then; `errcode` is the reason an operator reads."""

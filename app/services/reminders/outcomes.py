@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import LiteralString
 from uuid import UUID
 
 import structlog
@@ -11,6 +12,7 @@ from prometheus_client import Counter
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.database import at_once
 from app.models import (
     Call,
     Channel,
@@ -89,6 +91,29 @@ def of_error(send: Send, text: str, error: WeChatError) -> Outcome:
     return Outcome(send, Kind.later, text, errcode=errcode, reason=reason, after=after, lost=lost)
 
 
+# What was sent, which is nearly all: in the order of the ids, as everybody locks them.
+_LOCK_DELIVERIES: LiteralString = """
+    SELECT FROM deliveries WHERE id = ANY(%(deliveries)s) ORDER BY id FOR UPDATE
+"""
+_LOCK_REMINDERS: LiteralString = """
+    SELECT FROM reminders WHERE id = ANY(%(reminders)s) ORDER BY id FOR UPDATE
+"""
+_SENT_DELIVERIES: LiteralString = """
+    UPDATE deliveries d SET state = 'sent', msgid = u.msgid, errcode = NULL, reason = NULL,
+      answered_at = %(now)s
+    FROM unnest(CAST(%(deliveries)s AS uuid[]), CAST(%(msgids)s AS text[])) AS u (id, msgid)
+    WHERE d.id = u.id AND d.state = 'sending'
+"""
+_SENT_REMINDERS: LiteralString = """
+    UPDATE reminders r SET text = u.text, channel = u.channel, reason = NULL,
+      state = CASE WHEN r.state = 'sending' THEN 'sent' ELSE r.state END,
+      sent_at = CASE WHEN r.state = 'sending' THEN %(now)s ELSE r.sent_at END
+    FROM unnest(CAST(%(reminders)s AS uuid[]), CAST(%(texts)s AS text[]),
+      CAST(%(channels)s AS text[])) AS u (id, text, channel)
+    WHERE r.id = u.id AND r.state IN ('sending', 'confirmed')
+"""
+
+
 async def book(
     session: AsyncSession, outcomes: Sequence[Outcome], *, now: datetime, holder: UUID
 ) -> None:
@@ -96,8 +121,38 @@ async def book(
 
     What an event has told meanwhile is not written over.
     """
+    sent = [outcome for outcome in outcomes if outcome.kind is Kind.sent]
+    others = [outcome for outcome in outcomes if outcome.kind is not Kind.sent]
+    await _mark_people(session, others)
+    if sent:
+        said = {
+            "now": now,
+            "deliveries": [outcome.send.delivery_id for outcome in sent],
+            "msgids": [outcome.msgid for outcome in sent],
+            "reminders": [outcome.send.reminder_id for outcome in sent],
+            "texts": [outcome.text for outcome in sent],
+            "channels": [outcome.send.rung.channel.value for outcome in sent],
+        }
+        await at_once(
+            session,
+            (_LOCK_DELIVERIES, said),
+            (_SENT_DELIVERIES, said),
+            (_LOCK_REMINDERS, said),
+            (_SENT_REMINDERS, said),
+        )
+        for outcome in sent:
+            deliveries_total.labels(outcome.send.rung.channel, outcome.kind).inc()
+    if others:
+        await _book_others(session, others, now=now)
+    await leases.release(
+        session, {outcome.send.rung.wechat_user_id for outcome in outcomes}, holder=holder
+    )
+
+
+async def _book_others(
+    session: AsyncSession, outcomes: Sequence[Outcome], *, now: datetime
+) -> None:
     by_delivery = {outcome.send.delivery_id: outcome for outcome in outcomes}
-    await _mark_people(session, outcomes)
     open_ones = await _open(session, by_delivery)
     booked = [by_delivery[delivery.id] for delivery in open_ones]
     await _book_permits(session, booked, open_ones)
@@ -115,9 +170,6 @@ async def book(
     unknown = [(each, NO_ANSWER) for each in reminders.values() if _is_unknown(each)]
     await list_for_call(session, unknown, now=now)
     await session.flush()
-    await leases.release(
-        session, {outcome.send.rung.wechat_user_id for outcome in outcomes}, holder=holder
-    )
 
 
 def _is_unknown(reminder: Reminder) -> bool:
@@ -186,7 +238,6 @@ async def _book_permits(
 
 def _settle(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
     delivery.errcode, delivery.reason = outcome.errcode, outcome.reason
-    delivery.msgid = outcome.msgid
     lost = outcome.lost or outcome.send.doubtful
     if outcome.kind is Kind.later:
         if lost:
@@ -195,7 +246,6 @@ def _settle(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
         delivery.permit_id = None
     else:
         delivery.state = {
-            Kind.sent: DeliveryState.sent,
             Kind.too_often: DeliveryState.failed,
             Kind.refused: DeliveryState.refused,
             Kind.unknown: DeliveryState.unknown,
@@ -207,8 +257,6 @@ def _advance(reminder: Reminder, outcome: Outcome, now: datetime) -> None:
     """Where the reminder goes from here; what is queued looks for its next rung when it is due."""
     reminder.channel, reminder.reason = outcome.send.rung.channel, outcome.reason
     match outcome.kind:
-        case Kind.sent:
-            reminder.state, reminder.sent_at = ReminderState.sent, now
         case Kind.unknown:
             reminder.state, reminder.sent_at = ReminderState.unknown, now
         case Kind.refused:
