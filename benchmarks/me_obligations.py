@@ -78,7 +78,7 @@ def main() -> None:
     with served("benchmarks.floor:create_app", people=CONNECTIONS) as server:
         owe(server)
         for path in sides:
-            put_under_load(server.port, gets(path, server), seconds=1)
+            put_under_load(server.port, gets(path, server), seconds=2)
         for _ in range(given.rounds):
             for path, rates in sides.items():
                 load = put_under_load(server.port, gets(path, server), seconds=given.seconds)

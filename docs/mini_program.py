@@ -1,4 +1,4 @@
-"""A mini-program's day, call by call: sign in, consent, patrol, check in, photo, offline queue.
+"""A mini-program's day, call by call: sign in, consent, patrol, check in, photo, duties, offline.
 
     make demo                                       # in one terminal; it prints the address
     .venv/bin/python docs/mini_program.py http://127.0.0.1:8000 --simulator P118
@@ -114,6 +114,12 @@ def main() -> None:
         }
         counted = say("check in", http.put(f"/api/v1/check-ins/{check_in}", json=record))
         print(f"  verdict {counted['verdict']}, cell {counted['grid_cell']}")
+        for duty in counted["counts_for"]:
+            print(f"  counts for {duty['obligation']}: {duty['done']}/{duty['owed']}")
+        # wx.requestSubscribeMessage on the next tap; then tell what the user said to each.
+        for template in counted["ask_for"]:
+            body = {"template_id": template, "result": "accept"}
+            say("leave to remind", http.post("/api/v1/me/subscriptions", json=body))
         again = say("the same again", http.put(f"/api/v1/check-ins/{check_in}", json=record))
         assert again["id"] == counted["id"]
         content = a_photo()
@@ -161,7 +167,15 @@ def main() -> None:
                 problem = (result["problem"] or {}).get("code", "")
                 print(f"  {result['op']} {result['status']} {problem}")
 
-        # 6. What I have recorded, newest first.
+        # 6. What I owe, and how it stands; unchanged answers cost nothing.
+        owed = http.get("/api/v1/me/obligations")
+        for duty in say("what I owe", owed)["items"]:
+            print(f"  {duty['area']['name']} {duty['done']}/{duty['owed']} {duty['state']}")
+            print(f"    {duty['summary']}")
+        unchanged = {"If-None-Match": owed.headers["ETag"]}
+        say("the same again", http.get("/api/v1/me/obligations", headers=unchanged))
+
+        # 7. What I have recorded, newest first.
         mine = say("my records", http.get("/api/v1/check-ins", params={"mine": True, "limit": 5}))
         for item in mine["items"]:
             print(f"  {item['at']} {item['verdict']} {item['photos']}")
