@@ -12,6 +12,7 @@ MODULES = (
     "locate",
     "import_cells",
     "import_obligations",
+    "import_obligations",
     "photo_renditions",
     "delivery",
     "memory",

@@ -14,7 +14,7 @@ from app.database import connect
 from app.services import standings
 from app.settings import Database
 from tests import databases
-from tests.faults.processes import xunhe
+from tests.faults.processes import Running, command, xunhe
 from tests.services.datasets import LAKE, written
 
 WELL = "核对完毕，没有发现问题。\n"
@@ -132,3 +132,29 @@ def test_settings_that_are_not_applied_yet_are_no_fault(run: Run) -> None:
     assert done.stderr == (
         "履职是按原来的设置核算的（起算日、挂钩任务与现在不同），服务启动时会重新核算。\n"
     )
+
+
+def test_a_start_with_another_day_to_count_from_judges_anew(
+    run: Run, url: str, tmp_path: Path
+) -> None:
+    def in_force() -> list[str]:
+        with psycopg.connect(url) as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT p.code FROM credits k JOIN patrols p ON p.id = k.patrol_id "
+                "WHERE k.revoked_at IS NULL ORDER BY 1"
+            )
+            return [row[0] for row in rows]
+
+    assert in_force() == ["L1", "L3"]
+    counting = {"XUNHE_DATABASE_URL": url, "XUNHE_COUNT_FROM": "2026-01-01"}
+    serving = command("serve", "--port=0", "--workers=2")
+    running = Running(serving, tmp_path / "data", **counting)
+    try:
+        assert running.line().startswith("http://")
+        assert in_force() == ["L3"]
+    finally:
+        running.end()
+    done = run("verify", XUNHE_COUNT_FROM="2026-01-01")
+    assert (done.stdout, done.stderr) == (WELL, "")
+    assert run("import", str(tmp_path / "lake")).returncode == 0
+    assert in_force() == ["L1", "L3"]
