@@ -11,6 +11,8 @@ from app.schemas.exemptions import DecidedExemption, NewDecision
 from app.schemas.fields import Code, Day
 from app.schemas.pages import Page, page_by_id, read_id_cursor
 from app.services import exemptions
+from app.services.access import Caller
+from app.services.dataset.rows import Row
 from app.services.exemptions import Wanted
 
 router = APIRouter(prefix="/api/v1/exemptions", tags=["management"])
@@ -28,6 +30,10 @@ def wanted(
     return Wanted(state, holder, organisation, from_, to, retired)
 
 
+def _shown(row: Row, caller: Caller) -> DecidedExemption:
+    return DecidedExemption.of(row, with_reason=caller.api_key is None)
+
+
 @router.get("")
 async def list_exemptions(
     session: Session,
@@ -41,7 +47,7 @@ async def list_exemptions(
     found = await exemptions.listed(
         session, caller, which, after=read_id_cursor(cursor), limit=limit + 1, now=now
     )
-    return page_by_id(found, limit, DecidedExemption.of, lambda row: row.id)
+    return page_by_id(found, limit, lambda row: _shown(row, caller), lambda row: row.id)
 
 
 @router.get("/{id}")
@@ -51,7 +57,7 @@ async def get_exemption(
     """One that one may see."""
     row = await exemptions.find(session, caller, id)
     response.headers["ETag"] = f'"{row.version}"'
-    return DecidedExemption.of(row)
+    return _shown(row, caller)
 
 
 @router.put("/{id}", responses={201: {"model": DecidedExemption}})

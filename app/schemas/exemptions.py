@@ -66,12 +66,13 @@ class DecidedExemption(BaseModel):
     from_on: date = Field(alias="from")
     to_on: date = Field(alias="to")
     kind: ExemptionKind
-    reason: str
+    reason: str | None
     state: ExemptionState
     approved_by: str | None
     retired_on: date | None
 
     @classmethod
-    def of(cls, row: Row) -> Self:
-        """From the database."""
-        return cls(**row.said, id=row.id, retired_on=row.retired_on)
+    def of(cls, row: Row, *, with_reason: bool = True) -> Self:
+        """From the database; why somebody is on leave is no business of programs."""
+        said = row.said if with_reason else {**row.said, "reason": None}
+        return cls(**said, id=row.id, retired_on=row.retired_on)

@@ -89,6 +89,8 @@ class _Records:
     check_ins: Mapping[tuple[UUID, UUID], Sequence[Any]]
     seen: frozenset[UUID]
     """The patrols that the caller may see; of others only the day is told."""
+    by_program: bool
+    """Programs are not told why somebody was on leave."""
     exemptions: Mapping[UUID, Sequence[Exemption]]
 
 
@@ -125,7 +127,9 @@ async def _records(
     check_ins: Mapping[tuple[UUID, UUID], list[Any]] = defaultdict(list)
     for row in visits:
         check_ins[row.obligation_id, row.patrol_id].append(row)
-    return _Records(credits, check_ins, frozenset(seen), await _exemptions(session, ids))
+    by_program = caller.api_key is not None
+    taken = await _exemptions(session, ids)
+    return _Records(credits, check_ins, frozenset(seen), by_program, taken)
 
 
 async def _exemptions(
@@ -162,7 +166,7 @@ def _steps(standing: Standing, facts: Facts, records: _Records, as_of: date) -> 
             "code": each.code,
             **_span((first, last), window.from_on, window.to_on),
             "kind": each.kind,
-            "reason": each.reason,
+            "reason": None if records.by_program else each.reason,
         }
         for each in records.exemptions.get(id_, ())
         if (first := each.from_on.toordinal()) <= window.to_on.toordinal()

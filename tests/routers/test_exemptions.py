@@ -264,6 +264,9 @@ async def test_who_sees_and_decides(
     assert got == [401, 403, 200, 404, 404, 200, 200, 404]
     assert [each.status_code for each in lists] == [401, 403, 200, 200, 200, 200, 200, 200]
     assert [len(each.json()["items"]) for each in lists[2:]] == [1, 0, 0, 1, 1, 0]
+    reasons = [each.json()["items"][0]["reason"] for each in (lists[2], lists[5], lists[6])]
+    assert reasons == ["住院", "住院", None]
+    assert (await program.get(url(id_))).json()["reason"] is None
     assert decided == [401, 403, 403, 403, 409, 403, 403]
     assert (into.status_code, into.json()["errors"][0]["pointer"]) == (422, "/holder_code")
     states = (await session.scalars(select(Exemption.state))).all()

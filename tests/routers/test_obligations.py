@@ -485,7 +485,7 @@ async def test_three_rows_cost_no_more_questions_than_one(
 
 @time_machine.travel(NOW, tick=False)
 async def test_the_arithmetic_is_shown_step_by_step(
-    session: AsyncSession, li: Member, wang: Member
+    session: AsyncSession, li: Member, wang: Member, program: httpx.AsyncClient
 ) -> None:
     """Li is on leave for the first 6 days of the 30: (2 × 2 × 24 + 30) div 60 = 2 are owed."""
     await wang.client.put(url(), json=TWICE_A_MONTH)
@@ -607,6 +607,8 @@ async def test_the_arithmetic_is_shown_step_by_step(
     )
     listed = (await wang.client.get("/api/v1/obligations?explain=1")).json()["items"]
     assert [each["explanation"] for each in listed] == [steps]
+    for_program = (await program.get(url() + "?explain=1")).json()["explanation"]
+    assert for_program["active"]["exemptions"][0]["reason"] is None
 
 
 @time_machine.travel(NOW, tick=False)
