@@ -98,10 +98,10 @@ def workdays_before(day: date, count: int) -> list[date]:
 
 def _workdays(day: date, count: int, step: timedelta) -> list[date]:
     found: list[date] = []
-    for _ in range(366 + 7 * count):
-        day += step
-        if is_workday(day):
-            found.append(day)
+    # The table of an operator might hold nothing but days off.
+    for n in range(1, 366 + 7 * count):
+        if is_workday(day + n * step):
+            found.append(day + n * step)
             if len(found) == count:
                 return found
     raise BadWorkdays(f"there is no workday within a year of {day}")

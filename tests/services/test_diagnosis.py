@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import clock
 from app.models import App, CallbackReceipt, WechatCircuit
 from app.services import alarms
 from app.services.diagnosis import Finding, Level, of_settings, of_tokens, of_variables
@@ -116,16 +117,6 @@ def test_an_area_that_is_no_area(settings: Settings, tmp_path: Path) -> None:
     assert of(here, "关注范围")[0] is Level.fail
     file.write_text('{"type":"Polygon","coordinates":[[[103,24],[104,24],[104,25],[103,24]]]}')
     assert of(here, "关注范围")[0] is Level.ok
-
-
-@pytest.mark.parametrize(
-    ("day", "level"),
-    [((2026, 11, 30), Level.ok), ((2026, 12, 1), Level.warn), ((2031, 3, 1), Level.warn)],
-)
-def test_next_years_holidays_are_asked_for_in_december(
-    settings: Settings, day: tuple[int, int, int], level: Level
-) -> None:
-    assert of(settings, "工作日历", datetime(*day, 4, tzinfo=UTC))[0] is level
 
 
 def test_the_database_and_its_schema(
@@ -259,3 +250,55 @@ async def test_online_it_asks_for_a_token_of_each_app(
         ),
         "小程序凭据": (Level.ok, "拿到了"),
     }
+
+
+@pytest.mark.parametrize(
+    ("now", "level", "said"),
+    [
+        (datetime(2026, 9, 30, tzinfo=UTC), Level.ok, "有 2026 年的放假安排"),
+        (
+            datetime(2026, 10, 1, tzinfo=UTC),
+            Level.warn,
+            "还没有 2027 年的放假安排，元旦前请升级 chinesecalendar，或写进 XUNHE_WORKDAYS_FILE。",
+        ),
+        (
+            datetime(2027, 1, 1, tzinfo=UTC),
+            Level.warn,
+            "没有 2027 年的放假安排，按周一至周五算；"
+            "请升级 chinesecalendar，或写进 XUNHE_WORKDAYS_FILE。",
+        ),
+    ],
+)
+def test_next_years_holidays_are_asked_for_from_october_on(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, now: datetime, level: Level, said: str
+) -> None:
+    # A later edition of the calendar knows 2027: this is about one that does not.
+    monkeypatch.setattr(clock, "knows_workdays_of", lambda year: year <= 2026)
+
+    assert of(settings, "工作日历", now) == (level, said)
+
+
+def test_an_operators_table_of_workdays_is_looked_at(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(clock, "knows_workdays_of", lambda year: year <= 2026)
+    file = tmp_path / "workdays.csv"
+    given, autumn = (
+        settings.model_copy(update={"workdays_file": file}),
+        datetime(2026, 10, 1, tzinfo=UTC),
+    )
+
+    missing = of(given, "工作日历", autumn)
+    file.write_text("day,workday\n2027-01-01,maybe\n")
+    broken = of(given, "工作日历", autumn)
+    file.write_text("day,workday\n2027-01-01,false\n")
+
+    assert (
+        missing
+        == broken
+        == (
+            Level.fail,
+            "XUNHE_WORKDAYS_FILE 读不出，请改成 day,workday 两列的 CSV 文件。",
+        )
+    )
+    assert of(given, "工作日历", autumn) == (Level.ok, "有 2026 年的放假安排")
