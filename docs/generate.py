@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that only repeat what the code says: errors.md and database.md.
+"""Writes the pages of docs/ that only repeat what the code says: errors, database, messages.
 
 python docs/generate.py          write them
 python docs/generate.py --check  exit 1 if one is not as it would be written
@@ -8,6 +8,8 @@ import inspect
 import sys
 from itertools import groupby
 from pathlib import Path
+
+import messages
 
 from app import errors
 from app.errors import XunheError
@@ -83,7 +85,7 @@ def database_page() -> str:
     return "\n".join([*lines, "```", ""])
 
 
-PAGES = {"errors.md": errors_page, "database.md": database_page}
+PAGES = {"errors.md": errors_page, "database.md": database_page, "messages.md": messages.page}
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app import queue
+from app.domain import replies
 from app.models import App, Message, WechatUser
 from app.services.reminders import leases
 from app.wechat.client import WeChat
@@ -30,12 +31,15 @@ async def tell(
     wechat_user_id: UUID | None = None,
     subject: str | None = None,
 ) -> Message:
-    """Leave a message for a person, or for somebody not bound yet; a job takes it to the chat."""
+    """Leave a message for a person, or for somebody not bound yet; a job takes it to the chat.
+
+    What is longer than the chat bears is cut.
+    """
     message = Message(
         person_id=person_id,
         wechat_user_id=wechat_user_id,
         kind=kind,
-        text=text,
+        text=replies.fit(text),
         subject=subject,
         created_at=now,
     )
