@@ -26,6 +26,7 @@ from tests.services.datasets import (
     line,
     point,
     square,
+    without,
     written,
 )
 
@@ -113,6 +114,9 @@ async def test_retired_rows_and_what_the_system_made_are_left_out(
         update(models.Obligation).where(models.Obligation.code == "O1").values(code="PAIR-HB-R1")
     )
     await session.execute(update(models.Exemption).values(state="asked"))
+    await session.execute(
+        update(models.Patrol).where(models.Patrol.code == "L1").values(code="LATE-1")
+    )
     await exported(session, tmp_path / "out", documents_of(folder))
 
     def codes(name: str) -> list[str]:
@@ -122,6 +126,7 @@ async def test_retired_rows_and_what_the_system_made_are_left_out(
     assert codes("organisations.csv") == ["ENT", "GWH", "HB"]
     assert codes("obligations.csv") == ["O2", "O3"]
     assert codes("exemptions.csv") == []
+    assert codes("patrols.csv") == ["L2"]
 
 
 async def test_an_import_never_retires_what_the_system_made(
@@ -134,7 +139,11 @@ async def test_an_import_never_retires_what_the_system_made(
     text = LAKE["obligations.csv"].replace(
         "O1,organisation,HB,paired,,6,year,2025-01-01,,,,,,,\n", ""
     )
-    written(folder, {"obligations.csv": text})
+    await session.execute(
+        update(models.Patrol).where(models.Patrol.code == "L1").values(code="LATE-1")
+    )
+    patrols = without(LAKE["patrols.csv"], "L1")
+    written(folder, {"obligations.csv": text, "patrols.csv": patrols})
     assert (await imported(session, folder, deactivate_missing=True)).changes_nothing
 
 

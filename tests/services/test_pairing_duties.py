@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import AuditEntry, Credit, Obligation, Organisation, Reach, Rulebook
-from app.services import credits, pairing_duties, rulebook
+from app.services import credits, dataset, pairing_duties, rulebook
 from app.settings import Settings
 from tests.queries import counted
-from tests.services.datasets import LAKE, NOW, geojson, imported, line, written
+from tests.services.datasets import LAKE, NOW, geojson, imported, line, refused, written
 from tests.services.test_books import OBLIGATIONS, again
 from tests.services.test_books import counted as in_force
 
@@ -243,3 +243,30 @@ async def test_what_somebody_did_to_the_duties_is_put_right(session: AsyncSessio
     assert (await owed(session))["PAIR-HB"][3] == 6
     assert [each async for each in credits.differences(session)] == []
     assert len((await session.scalars(select(Credit))).all()) == 1
+
+
+async def test_leave_from_such_a_duty(session: AsyncSession, tmp_path: Path) -> None:
+    leave = (
+        "code,holder_kind,holder_code,obligation_code,from,to,kind,reason,approved_by\n"
+        "X1,organisation,HB,PAIR-HB,2025-03-01,2025-03-31,closure,检修,P1\n"
+    )
+    folder = written(tmp_path / "lake", {**WITHOUT_OWN, "exemptions.csv": leave})
+    assert await refused(session, folder) == [
+        "exemptions.csv:2: obligation_code: “PAIR-HB”还没有，由挂钩联系产生：先导入 pairings.csv，"
+        "再导入这一行"
+    ]
+    (folder / "exemptions.csv").unlink()
+    await imported(session, folder)
+    assert len(await in_force(session)) == 1
+    assert await again(session, folder, {"exemptions.csv": leave}) == []
+    out = tmp_path / "out"
+    await dataset.export_folder(session, out, documents_dir=tmp_path / "documents")
+    assert (await imported(session, out, deactivate_missing=True)).changes_nothing
+
+
+async def test_codes_that_the_system_gives_are_refused(session: AsyncSession, folder: Path) -> None:
+    head = "code,person_code,on,area_kind,area_code\n"
+    written(folder, {"patrols.csv": head + "late-7,P2,2025-03-12,reach,R1\n"})
+    assert await refused(session, folder) == [
+        "patrols.csv:2: code: “LATE-”开头的编码留给补录产生的巡河，请换一个"
+    ]

@@ -141,7 +141,7 @@ async def load(session: AsyncSession, sheets: Collection[Sheet]) -> Register:
 
 def _nobody(code: str, stem: str) -> str:
     if stem == "obligations" and code.startswith("PAIR-"):
-        return f"“{code}”还没有，由挂钩联系产生：请先导入 pairings，再导入这一行"
+        return f"“{code}”还没有，由挂钩联系产生：先导入 pairings.csv，再导入这一行"
     return f"“{code}”不存在，请先在 {stem} 里登记"
 
 
