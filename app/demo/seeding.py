@@ -48,10 +48,11 @@ async def _write(settings: Settings, url: str) -> None:
     async with open_state(settings.model_copy(update={"database": database})) as state:
         await _put_menu(state)
         await write_year(state, today=clock.day_of(clock.now()))
-        await leave.give(state)
         async with state["sessions"]() as session:
             first_day = date.fromordinal(await welcome.first_day(session))
         await told.before(state, first_day)
+        # Only now: what was told in the past must not have used it up.
+        await leave.give(state)
 
 
 async def _put_menu(state: State) -> None:

@@ -3,7 +3,7 @@ import { SmallMap } from './map.js'
 import { $, make, safe, tap } from './parts.js'
 import { Permits } from './permits.js'
 
-const state = { setup: null, key: '', seen: 0, menu: '', follows: false, pending: null, label: '', stop: null, lastAt: 0, newer: 0, permits: null }
+const state = { setup: null, key: '', seen: 0, menu: '', follows: false, pending: null, label: '', stop: null, lastAt: 0, newer: 0, stuck: true, permits: null }
 const UNREAD_SHOWN = 5
 const narrow = matchMedia('(max-width: 800px)')
 
@@ -135,7 +135,7 @@ async function listen () {
 async function become (key) {
   const person = state.setup.people.find(one => one.key === key) ?? state.setup.people[0]
   if (!person) return
-  Object.assign(state, { key: person.key, seen: 0, menu: '', lastAt: 0 })
+  Object.assign(state, { key: person.key, seen: 0, menu: '', lastAt: 0, stuck: true })
   newer(0)
   $('person').value = person.key
   $('phone-number').textContent = person.phone ? `手机 ${person.phone}` : '没有绑定手机号'
@@ -333,7 +333,12 @@ function listenToTaps () {
   })
   tap($('toggle'), () => { showMenu($('menu').hidden); if ($('menu').hidden) $('text').focus() })
   tap($('newer'), toEnd)
-  $('chat').addEventListener('scroll', () => { if (state.newer && atEnd()) newer(0) })
+  $('chat').addEventListener('scroll', () => {
+    state.stuck = atEnd()
+    if (state.newer && state.stuck) newer(0)
+  })
+  // Who reads the end still reads it when the chat gets smaller.
+  new ResizeObserver(() => { if (state.stuck) toEnd() }).observe($('chat'))
   addEventListener('hashchange', () => {
     const key = decodeURIComponent(location.hash.slice(1))
     if (key !== state.key) become(key).catch(() => {})
