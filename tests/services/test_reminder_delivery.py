@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select, update
 
-from app.models import Obligation, ReminderKind, SendLease
-from app.services import messages
+from app.models import Obligation, Person, ReminderKind, SendLease
+from app.services import alarms, messages, wechat_setup
 from app.services.reminders import delivering, leases
 from app.wechat.client import WeChat
 from app.wechat.errors import TryAgain
@@ -123,6 +123,29 @@ async def test_a_digest_stands_by_its_figures(desk: Desk) -> None:
         ["本周巡河情况汇总", "4", "2026年6月2日 18:00", "3项落后，1人待电话"]
     ]
     assert (await desk.stands(reminder))[0] == "sent"
+
+
+async def test_a_digest_is_nothing_to_telephone_about(desk: Desk) -> None:
+    person = await desk.person("wang", n=0, follows=False)
+    reminder = await desk.reminder(person, kind=ReminderKind.digest, figures={"behind": 3})
+
+    await desk.deliver()
+
+    assert await desk.stands(reminder) == ("call_list", None, "未绑定微信")
+    assert await desk.to_call() == []
+
+
+async def test_whoever_has_left_reads_no_digest(desk: Desk) -> None:
+    person = await desk.person("wang", n=0)
+    reminder = await desk.reminder(person, kind=ReminderKind.digest, figures={"behind": 3})
+    async with desk.sessions() as session, session.begin():
+        row = await session.get_one(Person, person.id)
+        row.to_on = TUESDAY.date() - timedelta(days=1)
+
+    await desk.deliver()
+
+    assert desk.got("wang") == []
+    assert (await desk.stands(reminder))[0] == "dropped"
 
 
 # -- when ------------------------------------------------------------------------------------
@@ -405,6 +428,32 @@ async def test_47003_is_set_aside_with_the_name_of_the_field(desk: Desk) -> None
         "消息模板字段不符：thing9",
     )
     assert await desk.deliveries(reminder) == [("template", "refused", 47003)]
+
+
+async def test_a_malformed_template_is_one_alarm_and_seen_by_the_check(desk: Desk) -> None:
+    for n in range(3):
+        await desk.behind(f"p{n}")
+    template = desk.settings.templates.reminder
+    assert template is not None
+    object.__setattr__(template, "__pydantic_extra__", {**template.fields, "time3": "hint"})
+
+    await desk.deliver()
+
+    async def faults() -> list[str]:
+        async with desk.sessions() as session, session.begin():
+            found = await alarms.standing(session, desk.settings, now=desk.now)
+        return [words for name, words in found.items() if name.startswith("template:")]
+
+    assert await faults() == [
+        "微信不接受提醒的内容（XUNHE_TEMPLATE_REMINDER）：消息模板字段不符：time3，这些提醒没有发出。\n"
+        "怎么办：请运行 xunhe wechat check，按提示改好该设置里的字段对应，然后重启。"
+    ]
+    checked = wechat_setup.check(desk.wechat, desk.settings, desk.sessions, now=desk.now)
+    assert [str(each) async for each in checked if "TEMPLATE" in each.what] == [
+        "[异常] 消息模板 XUNHE_TEMPLATE_REMINDER：填不进这些字段的内容 time3"
+    ]
+    desk.wait(days=1)
+    assert await faults() == []
 
 
 async def test_a_token_that_ends_in_mid_batch(desk: Desk) -> None:

@@ -25,7 +25,7 @@ from app.models import (
 from app.services.reminders import channels, leases, permits, still_standing, wording
 from app.services.reminders.attempts import FREQUENCY_LIMIT, NO_ANSWER, Send, list_for_call
 from app.services.reminders.channels import Rung
-from app.services.reminders.wording import Worded
+from app.services.reminders.wording import Standing, Worded
 from app.settings import Settings
 
 # WeChat knows a `client_msg_id` again for ten minutes; some are lost on the way.
@@ -83,7 +83,7 @@ async def claim(
         reminder.sent_at = reminder.sent_at or reminder.claimed_at
     await list_for_call(session, [(each, NO_ANSWER) for each in lost], now=now)
     worded = await wording.of(session, going, standing)
-    rungs = await _choose(session, going, open_ones, tried, settings, now=now)
+    rungs = await _choose(session, going, standing, open_ones, tried, settings, now=now)
     sends = await _start(session, rungs, open_ones, worded, now=now, holder=holder)
     await session.flush()
     return len(reminders), sends
@@ -193,6 +193,7 @@ def _exhausted(tried: Sequence[Delivery]) -> set[Channel]:
 async def _choose(
     session: AsyncSession,
     reminders: Sequence[Reminder],
+    standing: Mapping[UUID, Sequence[Standing]],
     open_ones: Mapping[UUID, Delivery],
     tried: Mapping[UUID, Sequence[Delivery]],
     settings: Settings,
@@ -220,7 +221,9 @@ async def _choose(
         settled = [row.reason for row in tried.get(reminder.id, ()) if row.reason]
         reason = settled[-1] if settled else reasons.get(reminder.person_id, channels.TRIED_ALL)
         reminder.state, reminder.reason = ReminderState.call_list, reason
-        unreachable.append((reminder, reason))
+        if standing.get(reminder.id):
+            # A digest or a review alone is nothing to telephone about.
+            unreachable.append((reminder, reason))
     await list_for_call(session, unreachable, now=now)
     return chosen
 
