@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Question, at_once
+from app.services import standings
 
 # Any number that nothing else in this database uses as an advisory lock.
 _BOOKS = 0x7875_6E68_6502
@@ -345,6 +346,8 @@ async def judge_everything(session: AsyncSession, *, now: datetime) -> None:
     await hold_alone(session)
     async for ids in _all_patrols(session):
         await judge(session, ids, now=now)
+    # A plan that runs just now has them made from what was counted before.
+    await standings.hold(session)
     await at_once(session, ("DELETE FROM standings", {}), ("DELETE FROM stale_standings", {}))
 
 

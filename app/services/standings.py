@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import driver_connection
@@ -18,6 +19,8 @@ from app.domain.duties import Run, Terms
 TABLE: LiteralString = "standings"
 ELSEWHEN: LiteralString = "standings_as_at"
 
+# Any number that nothing else in this database uses as an advisory lock.
+_LOCK = 0x7875_6E68_6503
 _PERIODS = ("year", "half_year", "quarter", "month", "week")
 # So many new rows at once, and the planner's statistics are about another table.
 _MANY = 20_000
@@ -161,10 +164,18 @@ _KEEP_ELSEWHEN: LiteralString = f"""
 """  # noqa: S608
 
 
+async def hold(session: AsyncSession) -> None:
+    """Keep others from making standings, or throwing them away, until the transaction is over.
+
+    Planning does so first of all; whoever judges everything, last of all.
+    """
+    await session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+
 async def refresh(session: AsyncSession, day: date) -> None:
     """Make again the standings that may not be right on `day`: of what changed, ended, is missing.
 
-    Whoever calls this has a lock that keeps others from doing the same.
+    Whoever calls this has asked for `hold`.
     """
     await session.flush()
     connection = await driver_connection(session)
@@ -176,6 +187,9 @@ async def refresh(session: AsyncSession, day: date) -> None:
         takes.append(_TAKE_MISSING)
     for take in takes:
         work += (await connection.execute(take, {"day": day}, prepare=False)).rowcount
+    if work > _MANY:
+        # A table's worth: what does not fit is sorted on disk.
+        await connection.execute("SET LOCAL work_mem = '64MB'")
     if work:
         await _prepare(connection, day)
         # Whatever counts in the window, later days too: they come without being told again.

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.database import connect
 from app.models import Call, Person, Reminder, ReminderItem, StaleStanding, Standing
+from app.services import credits
 from app.services.reminders import planning
 from app.settings import Settings
 from tests import databases
@@ -112,3 +113,25 @@ async def test_what_counts_while_planning_is_seen_by_the_next(
 
     assert stale == 1
     assert done == [0, 0, 0, 0, 0, 0, 0, 1]
+
+
+async def test_judging_everything_waits_for_the_plan_whose_standings_it_throws_away(
+    own_engine: tuple[AsyncEngine, Sessions], people: list[Person], settings: Settings
+) -> None:
+    _, sessions = own_engine
+
+    async def judge() -> None:
+        async with sessions() as session, session.begin():
+            await credits.judge_everything(session, now=at(june(16)))
+
+    async with sessions() as planner:
+        await planning.plan(planner, with_template(settings), now=at(june(16)))
+        judging = asyncio.create_task(judge())
+        await asyncio.wait([judging], timeout=0.5)
+        assert not judging.done()
+        await planner.commit()
+    await judging
+
+    assert await _counts(sessions) == [8, 8, 4, 0, 0]
+    assert await _plan(sessions, settings) == 0
+    assert await _counts(sessions) == [8, 8, 4, len(people), 0]

@@ -16,7 +16,6 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock, queue
@@ -27,8 +26,6 @@ from app.services.reminders import channels, claiming, needs
 from app.services.reminders.needs import Digest, Need, Needs, Waiting
 from app.settings import Settings
 
-# Any number that nothing else in this database uses as an advisory lock.
-_LOCK = 0x7875_6E68_6503
 _ORDER = (
     ReminderKind.behind,
     ReminderKind.due_soon,
@@ -110,7 +107,7 @@ async def plan(
     await connection.execute("SET LOCAL jit = off")
     if not dry_run:
         # One at a time: each decides from what the one before has written.
-        await session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        await standings.hold(session)
     table: LiteralString = standings.ELSEWHEN
     if dry_run or day != clock.day_of(now):
         await standings.as_at(session, day)
