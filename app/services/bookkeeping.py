@@ -36,14 +36,19 @@ _STANDINGS: LiteralString = """
     ORDER BY s.obligation_id LIMIT %(most)s
 """
 
+_OWED: LiteralString = "SELECT id FROM obligations LIMIT 1"
+
 
 async def faults(
     session: AsyncSession, settings: Settings, told: Told, *, now: datetime
 ) -> AsyncIterator[str]:
-    """What is wrong, one Chinese line each; nothing is written.
+    """What is wrong, one Chinese line each; nothing is written, and nothing said of a new book.
 
     The session should see one snapshot. Takes the memory of a thousand rows, whatever there is.
     """
+    book = await rulebook.read(session)
+    if book is None:
+        return
     told("履职计数", 0)
     together: list[Difference] = []
     async for difference in credits.differences(session, lambda done: told("履职计数", done)):
@@ -56,17 +61,20 @@ async def faults(
         yield line
     async for line in _wrong_standings(session, clock.day_of(now), told):
         yield line
-    if not rulebook.differs(await rulebook.read(session), settings):
+    if not rulebook.differs(book, settings):
         for change in await pairing_duties.changes(session, settings, now=now):
             yield f"挂钩联系产生的任务不符：{change.code}"
 
 
 async def remarks(session: AsyncSession, settings: Settings) -> list[str]:
-    """What is no fault and will change of itself: the settings say otherwise than the book."""
+    """What is no fault and will change of itself at the next start: the book is not kept yet."""
     book = await rulebook.read(session)
-    if book is None or not rulebook.differs(book, settings):
-        return []
-    return ["履职是按原来的设置核算的（起算日、挂钩任务与现在不同），服务启动时会重新核算。"]
+    if book is None:
+        (rows,) = await at_once(session, (_OWED, {}))
+        return ["履职还没有核算过，服务启动时会核算。"] if rows else []
+    if rulebook.differs(book, settings):
+        return ["履职是按原来的设置核算的（起算日、挂钩任务与现在不同），服务启动时会重新核算。"]
+    return []
 
 
 async def _named(session: AsyncSession, differences: Sequence[Difference]) -> list[str]:

@@ -134,6 +134,21 @@ def test_settings_that_are_not_applied_yet_are_no_fault(run: Run) -> None:
     )
 
 
+def test_a_book_that_was_never_kept_is_no_fault(run: Run, url: str) -> None:
+    """As after an update from a version, or the restore of its backup, that knew no duties."""
+    with psycopg.connect(url) as connection:
+        connection.execute("DELETE FROM credits")
+        connection.execute("DELETE FROM rulebook")
+    done = run("verify")
+    assert (done.returncode, done.stdout) == (0, WELL)
+    assert done.stderr == "履职还没有核算过，服务启动时会核算。\n"
+    assert run("remind", "--dry-run").returncode == 0
+    assert run("verify").stderr == done.stderr
+    assert run("remind").returncode == 0
+    done = run("verify")
+    assert (done.returncode, done.stdout, done.stderr) == (0, WELL, "")
+
+
 def test_a_start_with_another_day_to_count_from_judges_anew(
     run: Run, url: str, tmp_path: Path
 ) -> None:
