@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Call, Period, Reminder, ReminderItem, ReminderState, StaleStanding, Standing
@@ -335,3 +335,33 @@ async def test_whoever_has_gone_is_not_told(
 
     assert await planned(session, mailing, june(16)) == []
     assert await planned(session, mailing, june(16) + timedelta(days=1)) == []
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "told"),
+    [(8, 59, 0), (9, 0, 1), (11, 29, 1), (11, 30, 0), (14, 30, 1), (17, 30, 0), (22, 0, 0)],
+)
+async def test_the_worker_plans_in_sending_hours_only_and_has_it_delivered(
+    session: AsyncSession, mailing: Settings, li: Member, hour: int, minute: int, told: int
+) -> None:
+    await an_obligation(session, li.person, times=2)
+    await follows(session, li.person)
+
+    await planning.tick(session, mailing, now=at(june(16), hour, minute))
+
+    jobs = await session.scalars(
+        text("SELECT task_name FROM procrastinate_jobs WHERE task_name LIKE '%reminders'")
+    )
+    assert await how_many(session, Reminder) == told
+    assert jobs.all() == ["deliver_reminders"] * told
+
+
+async def test_limits_are_settings(session: AsyncSession, settings: Settings, li: Member) -> None:
+    mailing = with_template(settings, most_a_slice=1, apart_days=2)
+    await an_obligation(session, li.person, times=2)
+    await follows(session, li.person)
+
+    assert await told_on(session, mailing, june(16), june(24)) == [
+        (june(16), "LI", "behind", "template"),
+        (june(18), "LI", "behind", "本期已提醒1次"),
+    ]
