@@ -1,11 +1,12 @@
 """Databases for tests: made on a server, migrated, dropped."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app import opening
 
@@ -44,3 +45,16 @@ def copied(server_url: str, template_url: str) -> Iterator[str]:
     finally:
         with psycopg.connect(server_url, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@asynccontextmanager
+async def taken_back(connection: AsyncConnection, *used: AsyncSession) -> AsyncIterator[None]:
+    """What is done within leaves no trace: for a property's examples, which share a connection."""
+    savepoint = await connection.begin_nested()
+    try:
+        yield
+    finally:
+        for session in used:
+            session.expunge_all()  # before: a rollback makes it forget what it knows of its rows
+            await session.rollback()
+        await savepoint.rollback()

@@ -28,7 +28,7 @@ ACCURACIES = (10, 60, 0, 150)
 
 Step = tuple[int, int, int, int, int]
 steps = st.lists(
-    st.tuples(*(st.integers(0, most) for most in (11, 3, 4, 6, 7))), min_size=4, max_size=22
+    st.tuples(*(st.integers(0, most) for most in (11, 3, 4, 6, 7))), min_size=6, max_size=24
 )
 
 

@@ -1,5 +1,6 @@
 """Whatever people do, the books say what the reference says, and there is nothing to correct."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,13 +11,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app import clock
-from app.models import Credit
+from app.models import Credit, Obligation
 from app.services import credits, progress
 from tests.conftest import Lake, Member
+from tests.databases import taken_back
 from tests.reference import duties as reference
-from tests.services import duty_books, duty_histories
-from tests.services.duty_books import Books
+from tests.services import duty_histories, duty_reading
 from tests.services.duty_histories import STARTS_AT, History, Step
+from tests.services.duty_reading import Books
 
 
 async def credits_in_force(session: AsyncSession, books: Books) -> set[reference.Credit]:
@@ -63,6 +65,40 @@ async def standings(
     return said, expected
 
 
+async def counted_for(members: list[Member]) -> dict[UUID, list[tuple[str, int, int]]]:
+    """What each check-in says that it counts for, as its sender reads it."""
+    found = {}
+    for member in members:
+        answer = await member.client.get("/api/v1/check-ins?mine=true&limit=1000")
+        assert (answer.status_code, answer.json()["next"]) == (200, None)
+        for row in answer.json()["items"]:
+            found[UUID(row["id"])] = [
+                (each["obligation"], each["done"], each["owed"]) for each in row["counts_for"]
+            ]
+    return found
+
+
+def reference_counted_for(
+    books: Books, codes: dict[str, str], today: date
+) -> dict[UUID, list[tuple[str, int, int]]]:
+    """The duties whose credit a check-in carries, as they stand today in the window of that day."""
+    world, found = books.world, {}
+    counted = {
+        (each.obligation, each.patrol) for each in reference.all_credits(world) if not each.pending
+    }
+    for id_, (n, check_in) in books.check_ins.items():
+        day, here = reference.day_of(world.patrols[n]), []
+        for obligation in world.obligations:
+            if (obligation.code, n) not in counted:
+                continue
+            alone = replace(world.patrols[n], check_ins=[check_in])
+            if reference.patrol_counts(world, obligation, alone, ["accepted"]):
+                one = reference.answer(world, obligation, max(today, day), day)
+                here.append((codes[obligation.code], one.done, one.owed))
+        found[id_] = sorted(here)
+    return found
+
+
 @settings(
     max_examples=25,
     deadline=None,
@@ -80,20 +116,22 @@ async def test_histories_leave_nothing_to_correct(
     chen: Member,
     wang: Member,
 ) -> None:
-    savepoint = await connection.begin_nested()
-    with time_machine.travel(STARTS_AT, tick=False) as traveller:
-        await duty_histories.owe(session, lake, li, zhou, chen)
-        history = History([li, zhou, chen], wang, session, traveller)
-        for step in steps:
-            await history.take(step)
-            assert [each async for each in credits.differences(session)] == [], step
-        books = await duty_books.read(session)
-        assert await credits_in_force(session, books) == reference.all_credits(books.world)
-        today = clock.day_of(history.now)
-        said, expected = await standings(
-            session, books, [today - timedelta(days=n) for n in (0, 1, 3, 7)]
-        )
-        assert said == expected
-    session.expunge_all()
-    await session.rollback()
-    await savepoint.rollback()
+    async with taken_back(connection, session):
+        with time_machine.travel(STARTS_AT, tick=False) as traveller:
+            await duty_histories.owe(session, lake, li, zhou, chen)
+            history = History([li, zhou, chen], wang, session, traveller)
+            for step in steps:
+                await history.take(step)
+                assert [each async for each in credits.differences(session)] == [], step
+            books = await duty_reading.read(session)
+            assert await credits_in_force(session, books) == reference.all_credits(books.world)
+            today = clock.day_of(history.now)
+            said, expected = await standings(
+                session, books, [today - timedelta(days=n) for n in (0, 1, 3, 7)]
+            )
+            assert said == expected
+            codes = {
+                str(id_): code
+                for id_, code in await session.execute(select(Obligation.id, Obligation.code))
+            }
+            assert await counted_for(history.people) == reference_counted_for(books, codes, today)

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app.models import Credit
 from app.services import credits, progress
+from tests.databases import taken_back
 from tests.reference import duties as reference
 from tests.reference.duties import World
 from tests.services.duty_rows import WRITTEN_AT, id_of, patrol_id, write
@@ -76,11 +77,12 @@ async def test_every_state_is_the_references(
     drawn: tuple[World, list[date]], connection: AsyncConnection
 ) -> None:
     world, days = drawn
-    savepoint = await connection.begin_nested()
-    async with AsyncSession(connection, join_transaction_mode="create_savepoint") as session:
+    async with (
+        taken_back(connection),
+        AsyncSession(connection, join_transaction_mode="create_savepoint") as session,
+    ):
         await write(session, world)
         await credits.judge_everything(session, now=WRITTEN_AT)
         assert await product_credits(session, world) == reference.all_credits(world)
         assert await product_answers(session, world, days) == reference_answers(world, days)
         assert [each async for each in credits.differences(session)] == []
-    await savepoint.rollback()
