@@ -86,7 +86,8 @@ DUTY = {
 }
 
 PAIRED = {"department_code": "GWH", "reach_code": "R-1", "reason": "挂钩"}
-GRANTED = {**LEAVE, "state": "granted", "holder_kind": "person", "holder_code": "LI"}
+# Of the branch, since a person is told, and a message that waits is work without a worker.
+GRANTED = {**LEAVE, "state": "granted", "holder_kind": "organisation", "holder_code": "EAST"}
 LETTER = {
     "organisation_code": "ENT",
     "person_code": "CHEN",
