@@ -36,16 +36,22 @@ _TAKE_WRONG = """
     WHERE good_to < %(day)s OR (good_to >= %(day)s AND good_from > %(day)s)
     ON CONFLICT DO NOTHING
 """
-# Whatever makes an obligation has it made again; this is for those that nobody told about.
+# Whoever makes an obligation says so; these are for those that nobody told about. The ids of new
+# ones are the greatest; for all others both tables are read, once a week and when there is no row.
+_TAKE_NEW = """
+    INSERT INTO standing_work (obligation_id)
+    SELECT b.id FROM obligations b
+    WHERE b.id > (SELECT obligation_id FROM standings ORDER BY obligation_id DESC LIMIT 1)
+    ON CONFLICT DO NOTHING
+"""
 _TAKE_MISSING = """
     INSERT INTO standing_work (obligation_id)
     SELECT b.id FROM obligations b
     WHERE NOT EXISTS (SELECT FROM standings s WHERE s.obligation_id = b.id)
     ON CONFLICT DO NOTHING
 """
-# To look for them is to read both tables: once a day, and when everything was judged anew.
 _CHECK = """
-    INSERT INTO milestones (name, at) VALUES ('standings', %(day)s)
+    INSERT INTO milestones (name, at) VALUES ('standings', date_trunc('week', %(day)s::timestamp))
     ON CONFLICT (name) DO UPDATE SET at = excluded.at
     WHERE milestones.at <> excluded.at OR NOT EXISTS (SELECT FROM standings)
     RETURNING name
@@ -181,7 +187,7 @@ async def refresh(session: AsyncSession, day: date) -> None:
     connection = await driver_connection(session)
     await connection.execute(_WORK)
     work = 0
-    takes = [_TAKE_STALE, _TAKE_WRONG]
+    takes = [_TAKE_STALE, _TAKE_WRONG, _TAKE_NEW]
     checked = await (await connection.execute(_CHECK, {"day": day})).fetchone()
     if checked is not None:
         takes.append(_TAKE_MISSING)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy
-from sqlalchemy import column, select, text, update
+from sqlalchemy import column, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import (
@@ -199,8 +199,22 @@ async def test_what_lies_before_go_live_is_cut_off(session: AsyncSession, li: Me
     assert (await _refreshed(session, june(20)))["A"] == (june(1), [june(30)], 0, june(30))
 
 
-async def test_one_without_a_row_gets_one(session: AsyncSession, li: Member) -> None:
-    await an_obligation(session, li.person, code="A")
-    await session.execute(text("DELETE FROM stale_standings"))
+async def test_one_that_nobody_told_about_gets_a_row(session: AsyncSession, li: Member) -> None:
+    expected = (june(1), [june(30)], 0, june(30))
+    for code in ("A", "B"):  # where there is no row at all, and after the newest there is
+        await an_obligation(session, li.person, code=code)
+        await session.execute(text("DELETE FROM stale_standings"))
+        assert (await _refreshed(session, june(10)))[code] == expected
 
-    assert (await _refreshed(session, june(10)))["A"] == (june(1), [june(30)], 0, june(30))
+
+async def test_an_old_one_without_a_row_gets_one_within_the_week(
+    session: AsyncSession, li: Member
+) -> None:
+    old = await an_obligation(session, li.person, code="A")
+    await an_obligation(session, li.person, code="B")
+    await _refreshed(session, june(10))
+    await session.execute(delete(Standing).where(Standing.obligation_id == old.id))
+    await session.commit()
+
+    assert sorted(await _refreshed(session, june(12))) == ["B"]
+    assert sorted(await _refreshed(session, june(15))) == ["A", "B"]
