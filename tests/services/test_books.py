@@ -217,6 +217,7 @@ async def test_a_deputy_walks_while_the_post_is_held(session: AsyncSession, fold
         posts.replace("R1,P2,2025-01-01", "R1,P3,2025-01-01"),
         posts.replace("R1,P2,2025-01-01", "R1,P2,2025-03-13"),
         posts.replace("Z1,P1,", "Z1,P3,"),
+        posts.replace("Z1,P1,", "Z1,P3,").replace("R1,P2,2025-01-01", "R1,,2025-01-01"),
         posts.replace("reach,R1,P2", "stele,JB-01,P2"),
     ):
         assert await again(session, folder, {"posts.csv": without}) == [WALKED]
@@ -226,6 +227,20 @@ async def test_a_deputy_walks_while_the_post_is_held(session: AsyncSession, fold
     assert await again(session, folder, {"posts.csv": gone}, deactivate_missing=True) == [
         WALKED, proxy,
     ]  # fmt: skip
+
+
+async def test_leave_that_goes_to_somebody_else_leaves_the_first(
+    session: AsyncSession, folder: Path
+) -> None:
+    leave = LAKE["exemptions.csv"] + "X2,organisation,{},,2025-03-01,2025-03-31,closure,检修,P1\n"
+    assert await again(session, folder, {"exemptions.csv": leave.format("HB")}) == []
+    assert await again(session, folder, {"exemptions.csv": leave.format("ENT")}) == [WALKED]
+    owed = OBLIGATIONS + "O4,person,P2,reach,R1,1,month,2025-01-01,,,,,,,\n"
+    own = ("O4", date(2025, 3, 12), "L1", False)
+    assert await again(session, folder, {"obligations.csv": owed}) == [WALKED, own]
+    personal = leave.replace("X2,organisation", "X2,person")
+    assert await again(session, folder, {"exemptions.csv": personal.format("P2")}) == [WALKED]
+    assert await again(session, folder, {"exemptions.csv": personal.format("P3")}) == [WALKED, own]
 
 
 async def test_what_is_retired_asks_for_nothing_from_that_day_on(
