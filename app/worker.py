@@ -10,7 +10,6 @@ from typing import Any
 
 import psycopg
 import structlog
-import uvloop
 from procrastinate import JobContext, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
@@ -40,7 +39,7 @@ def run(settings: Settings) -> None:
     # Its notes hold the arguments of jobs; what matters is noted by `_note_failures`.
     logging.getLogger("procrastinate").setLevel(logging.ERROR)
     with opened(settings) as url:
-        uvloop.run(_work(settings, url))
+        asyncio.run(_work(settings, url))
 
 
 async def _work(settings: Settings, url: str) -> None:

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import httpx
 import psycopg
-import uvloop
 from pydantic import SecretStr
 
 from app import logs
@@ -181,8 +180,8 @@ def main() -> None:
             people(url, given.reminders)
             for round_ in range(given.rounds):
                 plan(url, round_)
-                bare.append(uvloop.run(alone(port, given.reminders // 4)))
-                rates.append(uvloop.run(deliver(url, settings, round_, given.reminders)))
+                bare.append(asyncio.run(alone(port, given.reminders // 4)))
+                rates.append(asyncio.run(deliver(url, settings, round_, given.reminders)))
     rate = statistics.median(rates)
     print(
         f"delivery of {given.reminders:,} reminders, endpoint of {LATENCY_S * 1000:.0f} ms | "
