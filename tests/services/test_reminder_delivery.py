@@ -13,6 +13,7 @@ from app.services import alarms, messages, wechat_setup
 from app.services.reminders import delivering, leases
 from app.wechat.client import WeChat
 from app.wechat.errors import TryAgain
+from app.wechat.simulator.faults import Fault
 from tests.services.delivery_desk import (
     TUESDAY,
     Desk,
@@ -83,6 +84,17 @@ async def test_it_is_sent_once_however_often_delivery_runs(desk: Desk) -> None:
         await desk.deliver()
         desk.wait(minutes=10)
     assert desk.got("li") == ["template"]
+
+
+async def test_what_is_answered_while_another_is_booked_is_booked_as_well(desk: Desk) -> None:
+    quick, slow = await desk.behind("li"), await desk.behind("zhou")
+    # Longer than the booker waits for company.
+    desk.platform.faults.add(Fault("*/template/send", stall=0.8, people=["zhou"]))
+
+    async with asyncio.timeout(20):
+        await desk.deliver()
+
+    assert [await desk.stands(each) for each in (quick, slow)] == [("sent", "template", None)] * 2
 
 
 async def test_whoever_catches_up_between_plan_and_send_gets_nothing(desk: Desk) -> None:
