@@ -13,6 +13,7 @@ from app.routers import (
     late_entries,
     letters,
     me,
+    my_pages,
     obligations,
     pairings,
     patrols,
@@ -51,5 +52,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     sync.router,
     photos.router,
     stele_pages.router,
+    my_pages.router,
     wechat.router,
 )
