@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from benchmarks.served import Served, import_demo, put_under_load, request, served
+from benchmarks.served import Served, import_demo, oblige, put_under_load, request, served
 
 CONNECTIONS = 32
 SYNC_OF = 100
@@ -71,6 +71,7 @@ def main() -> None:
     given = parser.parse_args()
     ours, floor, tails, single, together = [], [], [], [], []
     with served("benchmarks.floor:create_app", people=CONNECTIONS, prepare=import_demo) as server:
+        oblige(server)
         put_under_load(server.port, puts("/api/v1/check-ins/", server), seconds=1)
         for _ in range(given.rounds):
             load = put_under_load(server.port, puts("/floor/", server), seconds=given.seconds)

@@ -129,6 +129,41 @@ def enrol(url: str, people: int) -> list[str]:
     return tokens
 
 
+_BRANCHES = """
+    INSERT INTO organisations (id, code, name, kind, parent_id)
+    SELECT gen_random_uuid(), 'BENCH-BRANCH-' || n, '示例', 'branch', g.id
+    FROM organisations g CROSS JOIN generate_series(0, %(people)s / 20) n WHERE g.code = 'BENCH'
+"""
+_MEMBERSHIPS = """
+    INSERT INTO memberships (id, person_id, organisation_id, recorded_at)
+    SELECT gen_random_uuid(), p.id, g.id, now() FROM people p
+    JOIN organisations g
+      ON g.code = 'BENCH-BRANCH-' || CAST(split_part(p.code, '-', 2) AS int) / 20
+    WHERE p.code LIKE 'BENCH-%%'
+"""
+_DUTIES = """
+    INSERT INTO obligations (id, code, holder_person_id, holder_organisation_id, area_kind,
+      grid_cell_id, times, period, starts_on, photo)
+    SELECT gen_random_uuid(), 'OB-' || p.code || '-' || n, p.id, CAST(NULL AS uuid),
+      CASE n WHEN 0 THEN 'any' ELSE 'grid_cell' END,
+      CASE n WHEN 0 THEN CAST(NULL AS uuid) ELSE (SELECT id FROM grid_cells WHERE parent_id IS NULL
+        ORDER BY code LIMIT 1) END, 4, 'month', CAST('2026-01-01' AS date), 'wanted'
+    FROM people p CROSS JOIN generate_series(0, 1) n WHERE p.code LIKE 'BENCH-%%'
+    UNION ALL
+    SELECT gen_random_uuid(), 'OB-' || g.code, NULL, g.id, 'any', NULL, 6, 'year', '2026-01-01',
+      'wanted'
+    FROM organisations g WHERE g.code LIKE 'BENCH-BRANCH-%%'
+"""
+
+
+def oblige(server: "Served") -> None:
+    """Duties of the enrolled: two of their own each, one of each branch of twenty."""
+    with psycopg.connect(server.database_url) as connection:
+        connection.execute(_BRANCHES, {"people": len(server.tokens)})
+        connection.execute(_MEMBERSHIPS, {})
+        connection.execute(_DUTIES, {})
+
+
 @dataclass(frozen=True)
 class Load:
     """What came of it: answers a second, and the latencies in seconds."""

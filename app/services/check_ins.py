@@ -178,7 +178,9 @@ async def _insert(
         await outings.take_back(session, lost)
     added = [(patrol_id, step) for patrol_id, step in joined_by if step.id in inserted]
     await outings.lengthen_many(session, added, around)
-    await credits.judge(session, {patrol_id for patrol_id, _ in added}, now=now)
+    await credits.add(
+        session, {patrol_id for patrol_id, _ in added}, [step.id for _, step in added], now=now
+    )
     return results
 
 

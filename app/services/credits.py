@@ -5,7 +5,7 @@ Whoever judges patrols holds the books together with others (`hold`), whoever ch
 alone (`hold_alone`): neither ever judges by what the other is just changing.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import LiteralString
@@ -61,14 +61,38 @@ VISIT: LiteralString = """
 _PHOTO: LiteralString = "EXISTS (SELECT FROM photos h WHERE h.check_in_id = v.id)"
 
 
-def _ought(photo: LiteralString = _PHOTO, which: LiteralString = "true") -> LiteralString:
+def _ought(
+    photo: LiteralString = _PHOTO,
+    which: LiteralString = "true",
+    seen: LiteralString = "check_ins",
+    before: LiteralString = "",
+) -> LiteralString:
     """What ought to be there for the patrols, as a first part of a statement (`ought`).
 
     An organisation's obligations are met by its members of that day and those of its descendants; a
-    post's deputy walks for the person who holds it.
+    post's deputy walks for the person who holds it. `photo`: what makes a visit one with a photo,
+    `which`: which obligations, `seen`: which check-ins are looked at, `before`: a part before that.
+    """
+    accepted: LiteralString = f"""
+      SELECT {VISIT} FROM {seen} i
+      WHERE i.patrol_id = p.id AND i.withdrawn_at IS NULL AND i.verdict = 'accepted'
+      UNION ALL
+      -- On paper there is only the area that was patrolled.
+      SELECT NULL, p.reach_id, pc.lineage, p.stele_id
+      FROM (SELECT) AS one LEFT JOIN grid_cells pc ON pc.id = p.grid_cell_id
+      WHERE p.origin = 'paper'
+    """  # noqa: S608  parts of this page
+    flagged: LiteralString = f"""
+      SELECT {VISIT} FROM {seen} i
+      WHERE i.patrol_id = p.id AND i.withdrawn_at IS NULL AND i.verdict = 'flagged'
+    """  # noqa: S608
+    fills: LiteralString = f"""
+      {IN_AREA} AND (b.photo <> 'required' OR {photo}
+        OR EXISTS (SELECT FROM late_entries l
+                   WHERE l.patrol_id = p.id AND l.image_sha256 IS NOT NULL))
     """
     return f"""
-    WITH RECURSIVE outings AS MATERIALIZED (
+    WITH RECURSIVE {before} outings AS MATERIALIZED (
       SELECT p.* FROM patrols p
       WHERE p.id = ANY(%(patrols)s) AND p.retired_on IS NULL
         AND p.started_on >= coalesce((SELECT count_from FROM rulebook), '-infinity')
@@ -149,22 +173,10 @@ def _ought(photo: LiteralString = _PHOTO, which: LiteralString = "true") -> Lite
               AND (x.retired_on IS NULL OR x.retired_on > p.started_on)) AS fits
       ) f
       CROSS JOIN LATERAL (
-        SELECT bool_or(v.accepted) AS counts FROM (
-          SELECT i.verdict = 'accepted' AS accepted, {VISIT}
-          FROM check_ins i
-          WHERE i.patrol_id = p.id AND i.withdrawn_at IS NULL AND i.verdict <> 'rejected'
-          UNION ALL
-          -- On paper there is only the area that was patrolled.
-          SELECT true, NULL, p.reach_id, pc.lineage, p.stele_id
-          FROM (SELECT) AS one LEFT JOIN grid_cells pc ON pc.id = p.grid_cell_id
-          WHERE p.origin = 'paper'
-        ) v
-        WHERE f.fits
-          AND {IN_AREA}
-          AND (b.photo <> 'required'
-            OR {photo}
-            OR EXISTS (SELECT FROM late_entries l
-                       WHERE l.patrol_id = p.id AND l.image_sha256 IS NOT NULL))
+        -- Apart, so that the first that fits is the last that is looked at.
+        SELECT CASE WHEN f.fits IS NOT TRUE THEN NULL
+          WHEN EXISTS (SELECT FROM ({accepted}) v WHERE {fills}) THEN true
+          WHEN EXISTS (SELECT FROM ({flagged}) v WHERE {fills}) THEN false END AS counts
       ) s
       WHERE s.counts IS NOT NULL AND {which}
     )
@@ -195,6 +207,38 @@ _JUDGE: LiteralString = f"""
       INSERT INTO credits (obligation_id, counted_on, patrol_id, pending, proxy, recorded_at)
       SELECT o.obligation_id, o.day, o.patrol_id, o.pending, o.proxy, %(now)s FROM ought o
       WHERE NOT EXISTS (SELECT FROM credits k WHERE {_SAME})
+      RETURNING obligation_id
+    )
+    INSERT INTO stale_standings (obligation_id)
+    SELECT obligation_id FROM revoked UNION SELECT obligation_id FROM added
+    RETURNING obligation_id
+"""  # noqa: S608
+
+# New check-ins only add. Obligations that ask for minutes or metres may be met by earlier visits,
+# now that the patrol is longer; for the others none but the new ones are looked at, so that the
+# hundredth check-in of a patrol costs what the second did.
+_OUGHT_BY_NEW = _ought(
+    before="news AS MATERIALIZED (SELECT * FROM check_ins WHERE id = ANY(%(check_ins)s)),",
+    seen="""(
+        SELECT * FROM news WHERE patrol_id = p.id
+        UNION ALL
+        SELECT * FROM check_ins WHERE patrol_id = p.id
+          AND coalesce(b.min_minutes, 0) + coalesce(b.min_metres, 0) > 0
+    )""",
+)
+_ADD: LiteralString = f"""
+    {_OUGHT_BY_NEW}, revoked AS (
+      UPDATE credits k SET revoked_at = %(now)s FROM ought o
+      WHERE k.obligation_id = o.obligation_id AND k.counted_on = o.day
+        AND k.patrol_id = o.patrol_id AND k.pending AND NOT o.pending AND k.revoked_at IS NULL
+      RETURNING k.obligation_id
+    ), added AS (
+      INSERT INTO credits (obligation_id, counted_on, patrol_id, pending, proxy, recorded_at)
+      SELECT o.obligation_id, o.day, o.patrol_id, o.pending, o.proxy, %(now)s FROM ought o
+      WHERE NOT EXISTS (
+        SELECT FROM credits k
+        WHERE k.obligation_id = o.obligation_id AND k.counted_on = o.day
+          AND k.patrol_id = o.patrol_id AND k.revoked_at IS NULL AND (o.pending OR NOT k.pending))
       RETURNING obligation_id
     )
     INSERT INTO stale_standings (obligation_id)
@@ -298,16 +342,23 @@ async def hold_alone(session: AsyncSession) -> None:
     await at_once(session, (_HOLD_ALONE, {"books": _BOOKS}))
 
 
-def judging(patrol_ids: Iterable[UUID], *, now: datetime) -> Question:
-    """What to ask the database (`at_once`) to bring the credits of these patrols to the facts."""
-    return _JUDGE, {"patrols": sorted(set(patrol_ids)), "now": now}
-
-
 async def judge(session: AsyncSession, patrol_ids: Collection[UUID], *, now: datetime) -> None:
     """Bring the credits of these patrols to the facts; the patrols best locked, the books held."""
     ids = sorted(set(patrol_ids))
     for n in range(0, len(ids), _TOGETHER):
-        await at_once(session, judging(ids[n : n + _TOGETHER], now=now))
+        await at_once(session, (_JUDGE, {"patrols": ids[n : n + _TOGETHER], "now": now}))
+
+
+async def add(
+    session: AsyncSession,
+    patrol_ids: Collection[UUID],
+    check_in_ids: Collection[UUID],
+    *,
+    now: datetime,
+) -> None:
+    """The same where nothing happened but that these patrols got these new check-ins."""
+    asked = {"patrols": sorted(set(patrol_ids)), "check_ins": list(check_in_ids), "now": now}
+    await at_once(session, (_ADD, asked))
 
 
 async def judge_check_ins(

@@ -193,7 +193,7 @@ async def counts_for(
     for row in days:
         known = facts[row.obligation_id]
         window = known.window(row.day)
-        now = duties.progress(window, min(today, window.to_on), done=row.done)
+        now = duties.progress(window, today, done=row.done)
         standing[row.obligation_id, row.day] = Counted(
             known.code, now.done, window.owed, now.behind
         )

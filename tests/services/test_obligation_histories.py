@@ -65,7 +65,7 @@ async def standings(
     return said, expected
 
 
-async def counted_for(members: list[Member]) -> dict[UUID, list[tuple[str, int, int]]]:
+async def counted_for(members: list[Member]) -> dict[UUID, list[tuple[str, int, int, int]]]:
     """What each check-in says that it counts for, as its sender reads it."""
     found = {}
     for member in members:
@@ -73,14 +73,15 @@ async def counted_for(members: list[Member]) -> dict[UUID, list[tuple[str, int, 
         assert (answer.status_code, answer.json()["next"]) == (200, None)
         for row in answer.json()["items"]:
             found[UUID(row["id"])] = [
-                (each["obligation"], each["done"], each["owed"]) for each in row["counts_for"]
+                (each["obligation"], each["done"], each["owed"], each["behind"])
+                for each in row["counts_for"]
             ]
     return found
 
 
 def reference_counted_for(
     books: Books, codes: dict[str, str], today: date
-) -> dict[UUID, list[tuple[str, int, int]]]:
+) -> dict[UUID, list[tuple[str, int, int, int]]]:
     """The duties whose credit a check-in carries, as they stand today in the window of that day."""
     world, found = books.world, {}
     counted = {
@@ -94,7 +95,7 @@ def reference_counted_for(
             alone = replace(world.patrols[n], check_ins=[check_in])
             if reference.patrol_counts(world, obligation, alone, ["accepted"]):
                 one = reference.answer(world, obligation, max(today, day), day)
-                here.append((codes[obligation.code], one.done, one.owed))
+                here.append((codes[obligation.code], one.done, one.owed, one.behind))
         found[id_] = sorted(here)
     return found
 
