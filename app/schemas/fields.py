@@ -60,6 +60,13 @@ def _is_within_reason(value: datetime) -> datetime:
     return value
 
 
+def _is_of_our_times(value: date) -> date:
+    # Pydantic's own words for a bound would show Python's notation of a date.
+    if not 2000 <= value.year <= 2100:
+        raise PydanticCustomError("instant", "日期应在 2000-01-01 至 2100-12-31 之间")
+    return value
+
+
 def _is_plain(value: str) -> str:
     if _CONTROL.search(value):
         raise PydanticCustomError("text", "文字里有无法保存的控制字符")
@@ -112,7 +119,7 @@ Longitude = Annotated[float, Field(strict=True, ge=-180, le=180)]
 Latitude = Annotated[float, Field(strict=True, ge=-90, le=90)]
 Accuracy = Annotated[float, Field(strict=True, ge=0, le=1_000_000)]
 
-Day = Annotated[date, BeforeValidator(_is_a_day), Field(ge=date(2000, 1, 1), le=date(2100, 12, 31))]
+Day = Annotated[date, BeforeValidator(_is_a_day), AfterValidator(_is_of_our_times)]
 """A calendar day at the lake, `YYYY-MM-DD` and nothing longer."""
 
 AnyDay = Annotated[date, BeforeValidator(_is_a_day)]

@@ -300,6 +300,17 @@ async def test_leave_that_makes_no_sense_is_not_asked_for(
     assert await session.scalar(select(func.count()).select_from(Exemption)) == 0
 
 
+async def test_the_bounds_of_days_are_told_as_days(li: Member) -> None:
+    body = {"from": "1999-12-31", "to": "2101-01-01", "kind": "leave", "reason": "住院"}
+
+    response = await li.client.post("/api/v1/me/exemptions", json=body)
+
+    assert response.json()["errors"] == [
+        {"pointer": "/from", "detail": "日期应在 2000-01-01 至 2100-12-31 之间"},
+        {"pointer": "/to", "detail": "日期应在 2000-01-01 至 2100-12-31 之间"},
+    ]
+
+
 async def test_one_tap_is_one_subscription(session: AsyncSession, li: Member) -> None:
     body = {"template_id": "T-1", "result": "acceptWithAudio"}
     with time_machine.travel(NOW, tick=False) as traveller:
