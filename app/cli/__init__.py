@@ -27,6 +27,9 @@ def main() -> None:
         code = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         _fail("已中断。", 130)
+    except typer.BadParameter as error:
+        # Ours are whole sentences; those that name an option are the parser's.
+        _fail(error.format_message() if error.param else error.message, error.exit_code)
     except CommandFailed as error:
         _fail(str(error))
     except BrokenPipeError:  # `xunhe … | head`

@@ -179,10 +179,15 @@ def test_a_day_off_is_said(xunhe: Xunhe) -> None:
         assert outcome(done) == (0, "", "2026-06-20 不是工作日，不提醒。\n")
 
 
-def test_a_day_that_is_none_is_the_command_lines_fault(xunhe: Xunhe) -> None:
-    done = xunhe("remind", "--as-of", "20.06.2026")
+@pytest.mark.parametrize("said", ["20.06.2026", "2026-13-01", "2026-02-30", "0001-01-01", "昨天"])
+def test_a_day_that_is_none_is_the_command_lines_fault(xunhe: Xunhe, said: str) -> None:
+    done = xunhe("remind", "--as-of", said, "--dry-run")
 
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert outcome(done) == (
+        2,
+        "",
+        f"--as-of 的日期不对：{said}。请写成 2026-06-16 这样，年份在 2000 到 2100 之间。\n",
+    )
 
 
 def test_a_bad_table_of_workdays_is_named(
