@@ -57,6 +57,8 @@ def notices() -> Iterator[tuple[str, Notice]]:
         one = _item(kind)
         yield f"{kind}, one", Notice(kind, LAST_DAY, (one,), {}, NAME)
         yield f"{kind}, several", Notice(kind, LAST_DAY, (one,) * 99, {}, NAME)
+    over = {reminder_texts.UNMET: 9999}
+    yield "digest, of closed windows alone", Notice("digest", LAST_DAY, (), over, NAME)
     closed = _item("behind", closed=True)
     yield "behind, a short window closed", Notice("behind", LAST_DAY, (closed,), {}, NAME)
     everything = (_item("behind"), _item("due_soon"), _item("escalation"))

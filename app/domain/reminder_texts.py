@@ -21,8 +21,14 @@ PHRASES: Mapping[str, str] = {
     "digest": "每周汇总",
 }
 UNFINISHED = "未完成"
-# What a digest or an overdue review counts, and how that is said.
-FIGURES: Mapping[str, str] = {"behind": "{}项落后", "reviews": "{}条待核", "calls": "{}人待电话"}
+# What a digest or an overdue review counts, and how that is said: first what is over.
+UNMET = "unmet"
+FIGURES: Mapping[str, str] = {
+    UNMET: "上周有{}项未完成",
+    "behind": "{}项落后",
+    "reviews": "{}条待核",
+    "calls": "{}人待电话",
+}
 _OWN = ("behind", "due_soon")
 
 
@@ -50,7 +56,7 @@ class Notice:
     """All that one reminder is about; `figures` need no duty, `day` is the day it is sent for.
 
     Figures: `behind` (duties behind below the reader), `reviews` (records that wait), `calls`
-    (people to be telephoned).
+    (people to be telephoned), `unmet` (short windows below the reader that closed last week).
     """
 
     kind: str
@@ -189,16 +195,19 @@ def _hint(notice: Notice) -> str:
         return f"落后{items[0].behind}次，请帮助安排"
     if items:
         return "请帮助安排，点开查看"
-    parts = _figures(notice)
-    return fit("，".join(parts), "thing") if parts else "点开查看"
+    return fit(_figures(notice, "本周" if notice.figures.get(UNMET) else ""), "thing")
 
 
-def _figures(notice: Notice) -> list[str]:
-    return [
-        words.format(notice.figures[name])
+def _figures(notice: Notice, present: str) -> str:
+    """All that is not nothing; `present` keeps what is so now apart from what closed last week."""
+    said = {
+        name: words.format(notice.figures[name])
         for name, words in FIGURES.items()
         if notice.figures.get(name)
-    ]
+    }
+    over = [said.pop(UNMET)] if UNMET in said else []
+    now = [f"{present}{'，'.join(said.values())}"] if said else []
+    return "，".join(over + now)
 
 
 # -- one plain sentence ----------------------------------------------------------------------
@@ -221,8 +230,8 @@ def sentence(notice: Notice, *, url: str = "") -> str:
         parts.append(f"{whose}的{short(item.name, 14)}落后{item.behind}次，请帮助安排。")
     elif others:
         parts.append(f"{len(others)}项下级巡河任务进度落后，请帮助安排。")
-    if figures := _figures(notice):
-        parts.append(f"{'巡河记录' if notice.kind == 'review' else '本周'}{'，'.join(figures)}。")
+    if figures := _figures(notice, "巡河记录" if notice.kind == "review" else "本周"):
+        parts.append(f"{figures}。")
     words = cut(f"进度提示：{''.join(parts)}", MOST - len("点开查看："))
     return f"{words}点开查看：{url}" if url else words
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.models import Channel, ReminderItem, ReminderKind, ReminderState
 from app.schemas.fields import Instant
 from app.services.reminders import lists
 
-FIGURES = ("behind", "people", "calls", "reviews")
+FIGURES = ("behind", "people", "calls", "reviews", "unmet")
 
 
 class Named(BaseModel):
@@ -60,7 +60,15 @@ class Reminder(BaseModel):
     reason: str | None
     text: str | None
     obligations: Sequence[ReminderObligation]
-    figures: Mapping[str, int]
+    figures: Annotated[
+        Mapping[str, int],
+        Field(
+            description="Of a digest, all below its reader: `behind` duties and the `people` who"
+            " hold them, `calls` to be made, `reviews` that wait, and `unmet`: week and month"
+            " windows that closed in the ISO week before with fewer days, pending ones counted,"
+            " than were owed. Of an overdue review, `reviews`."
+        ),
+    ]
     planned_at: Instant
     as_of: Instant | None
     sent_at: Instant | None

@@ -4,7 +4,7 @@ Facts come by few statements for any number of obligations; what many of them sh
 and exemptions inside the calendar period) is put through `domain.duties` once.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any, LiteralString
 
@@ -18,10 +18,12 @@ from app.domain.duties import Run, Terms
 
 TABLE: LiteralString = "standings"
 ELSEWHEN: LiteralString = "standings_as_at"
+UNMET: LiteralString = "standings_unmet"
 
 # Any number that nothing else in this database uses as an advisory lock.
 _LOCK = 0x7875_6E68_6503
 _PERIODS = ("year", "half_year", "quarter", "month", "week")
+Spans = Mapping[str, tuple[date, date]]
 # So many new rows at once, and the planner's statistics are about another table.
 _MANY = 20_000
 
@@ -57,6 +59,13 @@ _CHECK = """
     RETURNING name
 """
 _TAKE_ALL = "INSERT INTO standing_work (obligation_id) SELECT id FROM obligations"
+_TAKE_PERIODS = """
+    INSERT INTO standing_work (obligation_id)
+    SELECT b.id FROM obligations b
+    JOIN unnest(%(periods)s::text[], %(firsts)s::date[], %(lasts)s::date[])
+      AS d (period, first, last) ON d.period = b.period
+    WHERE b.starts_on <= d.last AND (b.ends_on IS NULL OR b.ends_on >= d.first)
+"""
 
 _WORK = """
     CREATE TEMP TABLE standing_work (obligation_id uuid PRIMARY KEY) ON COMMIT DROP;
@@ -168,6 +177,20 @@ _KEEP_ELSEWHEN: LiteralString = f"""
     CREATE TEMP TABLE standings_as_at ON COMMIT DROP AS
     SELECT rows.*, slices[done + 1] AS next_due_on FROM ({_ROWS}) rows
 """  # noqa: S608
+# What is pending counts: nobody is to blame for a review that waits.
+_KEEP_UNMET: LiteralString = f"""
+    CREATE TEMP TABLE {UNMET} ON COMMIT DROP AS
+    SELECT t.obligation_id
+    FROM standing_terms t
+    JOIN standing_shapes s ON s.shape = t.shape
+    LEFT JOIN (
+      SELECT k.obligation_id, count(DISTINCT k.counted_on) AS days
+      FROM credits k JOIN standing_terms t ON t.obligation_id = k.obligation_id
+      WHERE k.revoked_at IS NULL AND k.counted_on >= t.first AND k.counted_on <= t.last
+      GROUP BY k.obligation_id
+    ) k ON k.obligation_id = t.obligation_id
+    WHERE coalesce(k.days, 0) < cardinality(s.slices)
+"""  # noqa: S608  parts of this page
 
 
 async def hold(session: AsyncSession) -> None:
@@ -197,7 +220,7 @@ async def refresh(session: AsyncSession, day: date) -> None:
         # A table's worth: what does not fit is sorted on disk.
         await connection.execute("SET LOCAL work_mem = '64MB'")
     if work:
-        await _prepare(connection, day)
+        await _prepare(connection, _spans_of(day))
         # Whatever counts in the window, later days too: they come without being told again.
         await connection.execute(_KEEP, {"day": day, "until": date.max}, prepare=False)
         await connection.execute("DROP TABLE standing_terms")
@@ -212,7 +235,7 @@ async def as_at(session: AsyncSession, day: date) -> None:
     connection = await driver_connection(session)
     await connection.execute(_WORK)
     await connection.execute(_TAKE_ALL, prepare=False)
-    await _prepare(connection, day)
+    await _prepare(connection, _spans_of(day))
     await connection.execute(f"DROP TABLE IF EXISTS {ELSEWHEN}")
     await connection.execute(_KEEP_ELSEWHEN, {"day": day, "until": day}, prepare=False)
     await connection.execute(f"CREATE INDEX ON {ELSEWHEN} (next_due_on)")
@@ -221,19 +244,37 @@ async def as_at(session: AsyncSession, day: date) -> None:
     await connection.execute(_DROP)
 
 
-async def _prepare(connection: AsyncConnection[Any], day: date) -> None:
-    """Fill the terms and shapes of the work."""
+async def unmet(connection: AsyncConnection[Any], spans: Spans) -> None:
+    """Put the obligations of these closed periods that were not met, by now, into `UNMET`.
+
+    `spans`: first and last day by period. Met is what has as many days, pending ones too, as owed.
+    """
+    await connection.execute(_WORK)
+    taken = await connection.execute(_TAKE_PERIODS, _as_lists(spans), prepare=False)
+    if taken.rowcount > _MANY:
+        await connection.execute("SET LOCAL work_mem = '64MB'")
+    await _prepare(connection, spans)
+    await connection.execute(_KEEP_UNMET, prepare=False)
+    await connection.execute("DROP TABLE standing_terms")
+    await connection.execute(_DROP)
+
+
+def _spans_of(day: date) -> Spans:
+    return {period: duties.period_of(period, day) for period in _PERIODS}
+
+
+def _as_lists(spans: Spans) -> dict[str, list[Any]]:
+    return {
+        "periods": list(spans),
+        "firsts": [first for first, _ in spans.values()],
+        "lasts": [last for _, last in spans.values()],
+    }
+
+
+async def _prepare(connection: AsyncConnection[Any], spans: Spans) -> None:
+    """Fill the terms and shapes of the work in these periods."""
     await connection.execute("ANALYZE standing_work")
-    spans = [duties.period_of(period, day) for period in _PERIODS]
-    await connection.execute(
-        _PERIOD_ROWS,
-        {
-            "periods": list(_PERIODS),
-            "firsts": [first for first, _ in spans],
-            "lasts": [last for _, last in spans],
-        },
-        prepare=False,
-    )
+    await connection.execute(_PERIOD_ROWS, _as_lists(spans), prepare=False)
     await connection.execute(_TERMS, prepare=False)
     await connection.execute("ANALYZE standing_terms")
     found = await connection.execute("SELECT DISTINCT shape, first FROM standing_terms")

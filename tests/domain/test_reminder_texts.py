@@ -125,6 +125,18 @@ def test_figures() -> None:
         "每周汇总",
     ]
     assert sentence(digest) == "进度提示：本周3项落后，2条待核，1人待电话。"
+    closed = notice(kind="digest", unmet=3)
+    assert told(closed)[:5] == [
+        "本周巡河情况汇总",
+        "3",
+        "2026年6月23日 18:00",
+        "上周有3项未完成",
+        "每周汇总",
+    ]
+    assert sentence(closed) == "进度提示：上周有3项未完成。"
+    both = notice(kind="digest", behind=3, calls=1, reviews=2, unmet=4)
+    assert told(both)[1:4:2] == ["10", "上周有4项未完成，本周3项落后，2条待…"]
+    assert sentence(both) == "进度提示：上周有4项未完成，本周3项落后，2条待核，1人待电话。"
     review = notice(kind="review", reviews=4)
     assert told(review)[0] == "4条巡河记录待核"
     assert sentence(review) == "进度提示：巡河记录4条待核。"
@@ -204,7 +216,7 @@ notices = st.builds(
     kind=st.sampled_from(["behind", "due_soon", "escalation", "review", "digest"]),
     day=st.dates(date(2000, 1, 1), date(2100, 1, 1)),
     items=st.lists(items, max_size=5),
-    figures=st.dictionaries(st.sampled_from(["behind", "reviews", "calls"]), numbers),
+    figures=st.dictionaries(st.sampled_from(["behind", "reviews", "calls", "unmet"]), numbers),
     office=words,
 )
 

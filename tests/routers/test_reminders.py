@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import Channel, Reminder, ReminderState
+from app.models import Channel, Period, Reminder, ReminderState
 from app.settings import Settings
 from tests.conftest import Lake, Member
 from tests.queries import counted
@@ -91,6 +91,19 @@ async def test_a_reminder_is_shown_with_its_duties_and_what_came_of_it(
         "sent_at": "2026-06-16T09:02:00+08:00",
         "confirmed_at": None,
     }
+
+
+async def test_a_digest_is_shown_with_its_figures(
+    session: AsyncSession, settings: Settings, li: Member, wang: Member
+) -> None:
+    await follows(session, wang.person)
+    await an_obligation(session, li.person, period=Period.week)
+    await planned(session, with_template(settings), june(8))
+
+    (item,) = (await wang.client.get(URL)).json()["items"]
+
+    assert (item["kind"], item["obligations"]) == ("digest", [])
+    assert item["figures"] == {"behind": 0, "people": 0, "calls": 0, "reviews": 0, "unmet": 1}
 
 
 @pytest.mark.usefixtures("told")

@@ -137,6 +137,19 @@ async def test_a_digest_stands_by_its_figures(desk: Desk) -> None:
     assert (await desk.stands(reminder))[0] == "sent"
 
 
+async def test_a_digest_of_what_closed_last_week_says_so(desk: Desk) -> None:
+    person = await desk.person("wang", n=0)
+    figures = {"behind": 0, "people": 0, "calls": 0, "reviews": 0, "unmet": 3}
+    reminder = await desk.reminder(person, kind=ReminderKind.digest, figures=figures)
+
+    await desk.deliver()
+
+    assert desk.cards("wang") == [
+        ["本周巡河情况汇总", "3", "2026年6月2日 18:00", "上周有3项未完成"]
+    ]
+    assert (await desk.stands(reminder))[0] == "sent"
+
+
 async def test_a_digest_is_nothing_to_telephone_about(desk: Desk) -> None:
     person = await desk.person("wang", n=0, follows=False)
     reminder = await desk.reminder(person, kind=ReminderKind.digest, figures={"behind": 3})

@@ -249,7 +249,7 @@ async def test_a_digest_comes_on_the_first_workday_if_something_needs_doing(
     assert ("WANG", "digest", "template") in monday
     assert [code for code, *_ in monday] == ["WANG"]
     (figures,) = await session.scalars(select(Reminder.figures).where(Reminder.kind == "digest"))
-    assert figures == {"behind": 3, "people": 2, "calls": 1, "reviews": 0}
+    assert figures == {"behind": 3, "people": 2, "calls": 1, "reviews": 0, "unmet": 0}
     assert await planned(session, mailing, june(22)) == []
     assert [row for row in await planned(session, mailing, june(23)) if row[1] == "digest"] == []
 

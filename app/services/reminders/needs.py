@@ -13,6 +13,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from app import clock
+from app.domain import duties
+from app.services import standings
 from app.services.reminders import recipients
 from app.settings import Reminders
 
@@ -66,6 +68,19 @@ _NEEDING: LiteralString = """
     LEFT JOIN people p ON p.id = b.holder_person_id
     WHERE f.missing > 0 OR f.is_soon
 """
+
+# How many week and month windows closed unmet in the week before; empty on any day but a digest's.
+_UNMET = """
+    CREATE TEMP TABLE plan_unmet (organisation_id uuid, unmet bigint) ON COMMIT DROP
+"""
+_COUNT_UNMET: LiteralString = f"""
+    INSERT INTO plan_unmet
+    SELECT coalesce(b.holder_organisation_id, p.organisation_id), count(*)
+    FROM {standings.UNMET} u
+    JOIN obligations b ON b.id = u.obligation_id
+    LEFT JOIN people p ON p.id = b.holder_person_id
+    GROUP BY 1
+"""  # noqa: S608  parts of this page
 
 _FREE: LiteralString = """
     NOT EXISTS (SELECT FROM reminders r WHERE r.person_id = t.person_id AND r.day = %(day)s)
@@ -152,19 +167,22 @@ _DIGESTS: LiteralString = f"""
     WITH figures AS (
       SELECT organisation_id, count(*) AS behind,
         count(DISTINCT coalesce(holder_person_id, holder_organisation_id)) AS people,
-        0 AS calls, 0 AS reviews
+        0 AS calls, 0 AS reviews, 0 AS unmet
       FROM plan_needing WHERE kind = 'behind' GROUP BY 1
       UNION ALL
-      SELECT p.organisation_id, 0, 0, count(*), 0
+      SELECT p.organisation_id, 0, 0, count(*), 0, 0
       FROM calls c JOIN people p ON p.id = c.person_id
       -- Those of today are news to nobody yet: a second plan would tell of what the first one did.
       WHERE c.phoned_at IS NULL AND c.closed_at IS NULL AND c.day < %(day)s GROUP BY 1
       UNION ALL
-      SELECT organisation_id, 0, 0, 0, count(*) FROM check_ins
+      SELECT organisation_id, 0, 0, 0, count(*), 0 FROM check_ins
       WHERE verdict = 'flagged' AND withdrawn_at IS NULL GROUP BY 1
+      UNION ALL
+      SELECT organisation_id, 0, 0, 0, 0, unmet FROM plan_unmet
     )
     SELECT {_WHOM}, CAST(sum(f.behind) AS int) AS behind, CAST(sum(f.people) AS int) AS people,
-      CAST(sum(f.calls) AS int) AS calls, CAST(sum(f.reviews) AS int) AS reviews
+      CAST(sum(f.calls) AS int) AS calls, CAST(sum(f.reviews) AS int) AS reviews,
+      CAST(sum(f.unmet) AS int) AS unmet
     FROM figures f
     JOIN plan_chain c ON c.start = f.organisation_id
     JOIN plan_staff t ON t.organisation_id = c.organisation_id AND t.rank = 2
@@ -193,7 +211,7 @@ _CLOSE: LiteralString = """
         WHERE i.reminder_id = c.reminder_id AND s.done < i.slice AND s.next_due_on IS NOT NULL
           AND s.good_from <= %(day)s AND s.good_to >= %(day)s)
 """
-_DROP: LiteralString = f"DROP TABLE plan_needing, {recipients.TABLES}"
+_DROP: LiteralString = f"DROP TABLE plan_needing, plan_unmet, {recipients.TABLES}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +250,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What there is to be done below somebody."""
+    """What there is to be done below somebody; `unmet`: what closed in the week before."""
 
     person_id: UUID
     person_code: str
@@ -241,6 +259,7 @@ class Digest:
     people: int
     calls: int
     reviews: int
+    unmet: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,15 +299,20 @@ async def find(
     }
     await connection.execute(_NEEDING.replace("{standings}", table), asked, prepare=False)
     await connection.execute("ANALYZE plan_needing")
+    starts_week = not any(
+        clock.is_workday(monday + timedelta(days=n)) for n in range((day - monday).days)
+    )
+    await connection.execute(_UNMET)
+    if starts_week:
+        await standings.unmet(connection, _closed_before(monday))
+        await connection.execute(_COUNT_UNMET, prepare=False)
+        await connection.execute(f"DROP TABLE {standings.UNMET}")
     await recipients.find(connection, day)
 
     async def rows(kind: type[Any], question: LiteralString) -> list[Any]:
         cursor = connection.cursor(row_factory=class_row(kind))
         return await (await cursor.execute(question, asked, prepare=False)).fetchall()
 
-    starts_week = not any(
-        clock.is_workday(monday + timedelta(days=n)) for n in range((day - monday).days)
-    )
     capped = await connection.execute(_CAPPED, asked, prepare=False)
     return Needs(
         await rows(Need, _OWN) + await rows(Need, _ABOVE),
@@ -296,6 +320,13 @@ async def find(
         await rows(Digest, _DIGESTS) if starts_week else [],
         frozenset(row[0] for row in await capped.fetchall()),
     )
+
+
+def _closed_before(monday: date) -> standings.Spans:
+    """The week before, and the month that ended in it, if one did."""
+    week = duties.period_of("week", monday - timedelta(days=7))
+    month = duties.period_of("month", week[0])
+    return {"week": week} | ({"month": month} if month[1] <= week[1] else {})
 
 
 async def close_calls(

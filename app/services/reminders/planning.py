@@ -4,8 +4,9 @@
 A message holds all that one person is to be told; one a person and day.
 
 What its `figures` say without a duty: in a digest `behind` and `people` (duties behind below a
-manager, and who holds them), `calls` (people to be telephoned) and `reviews` (records that wait); a
-review message has `reviews` and `received_until`, the last record's instant in microseconds.
+manager, and who holds them), `calls` (people to be telephoned), `reviews` (records that wait) and
+`unmet` (week and month windows below that manager that closed in the week before and were not met);
+a review message has `reviews` and `received_until`, the last record's instant in microseconds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,7 +34,12 @@ _ORDER = (
     ReminderKind.review,
     ReminderKind.digest,
 )
-_FIGURES = {"behind": "项落后", "calls": "人待电话", "reviews": "条待核"}
+_FIGURES = {
+    "unmet": "上周有{}项未完成",
+    "behind": "{}项落后",
+    "calls": "{}人待电话",
+    "reviews": "{}条待核",
+}
 _OWN = (ReminderKind.due_soon, ReminderKind.behind)
 
 
@@ -134,7 +140,7 @@ async def tick(session: AsyncSession, settings: Settings, *, now: datetime) -> N
 def described(items: Iterable[tuple[str, Need | ReminderItem]], figures: Mapping[str, int]) -> str:
     """What a message is about, in words for the operator; each duty with its code."""
     parts = [f"{code} {each.done}/{each.owed} {_how(each)}" for code, each in items]
-    parts += [f"{figures[key]}{said}" for key, said in _FIGURES.items() if figures.get(key)]
+    parts += [said.format(figures[key]) for key, said in _FIGURES.items() if figures.get(key)]
     return "；".join(parts)
 
 
@@ -171,7 +177,7 @@ def _notices(found: Needs) -> list[Notice]:
     for digest in found.digests:
         notice = notice_of(digest)
         notice.kinds.add(ReminderKind.digest)
-        for key in ("behind", "people", "calls", "reviews"):
+        for key in ("behind", "people", "calls", "reviews", "unmet"):
             notice.figures[key] = getattr(digest, key)
     return list(by_person.values())
 

@@ -35,6 +35,8 @@ _CHAIN = """
     WITH RECURSIVE concerned AS (
       SELECT organisation_id FROM plan_needing
       UNION
+      SELECT organisation_id FROM plan_unmet
+      UNION
       SELECT i.organisation_id FROM check_ins i
       WHERE i.verdict = 'flagged' AND i.withdrawn_at IS NULL
       UNION
@@ -86,7 +88,10 @@ TABLES: LiteralString = "plan_staff, plan_chain, plan_desks, plan_told"
 
 
 async def find(connection: AsyncConnection[Any], day: date) -> None:
-    """Fill `plan_told` (what needs doing, for whom) and `plan_desks` from `plan_needing`."""
+    """Fill `plan_told` (what needs doing, for whom) and `plan_desks` from `plan_needing`.
+
+    The chains also begin where `plan_unmet` does.
+    """
     for make in (_STAFF, _CHAIN, _DESKS, _TOLD):
         await connection.execute(make, {"day": day}, prepare=False)
     for analyze in ("ANALYZE plan_desks", "ANALYZE plan_told"):
