@@ -29,6 +29,7 @@ from app.models import (
     Verdict,
 )
 from app.services import credits
+from app.services.alarms import milestones
 from app.services.reminders import planning
 from app.settings import MessageTemplate, Settings, Templates
 from tests.factories import a_wechat_user
@@ -157,12 +158,19 @@ async def planned(
     session: AsyncSession, settings: Settings, day: date, **given: Any
 ) -> list[tuple[str, str, str]]:
     """What is planned at nine on that day: code, kind, and channel or why there is none."""
+    await planned_since_monday(session, day)
     found = await planning.plan(session, settings, now=at(day), **given)
     await session.commit()
     return [
         (notice.code, notice.kind.value, notice.channel or notice.reason)
         for notice in found.notices
     ]
+
+
+async def planned_since_monday(session: AsyncSession, day: date) -> None:
+    """The system is not new: unless it planned before, it did on the Monday of that week."""
+    if await milestones.reached_at(session, "digests") is None:
+        await milestones.reach(session, "digests", at(day - timedelta(days=day.weekday())))
 
 
 async def delivered(session: AsyncSession) -> None:

@@ -21,11 +21,13 @@ from tests.services.duty_book import (
     NEW_YEAR,
     an_obligation,
     at,
+    delivered,
     doubtful,
     follows,
     how_many,
     june,
     planned,
+    planned_since_monday,
     told_on,
     walked,
     with_template,
@@ -51,6 +53,7 @@ async def digests(
     session: AsyncSession, settings: Settings, day: date, **given: Any
 ) -> dict[str, Mapping[str, int]]:
     """By code: the figures of the digests that are planned on the day."""
+    await planned_since_monday(session, day)
     found = await planning.plan(session, settings, now=at(day), **given)
     await session.commit()
     return {each.code: each.figures for each in found.notices if each.kind.value == "digest"}
@@ -432,3 +435,38 @@ async def test_as_many_as_by_the_facts(
 
     assert found == expected
     assert expected.total() > 0
+
+
+# -- when nobody planned on the first workday ---------------------------------------------------
+
+
+async def test_a_digest_that_an_outage_swallowed_comes_when_somebody_plans_again(
+    session: AsyncSession, mailing: Settings, li: Member
+) -> None:
+    await weekly(session, li.person)
+    assert await digests(session, mailing, june(8)) == {"WANG": ONE}
+    await delivered(session)
+
+    # Nothing ran from Tuesday until Wednesday of the week after.
+    assert await digests(session, mailing, june(17)) == {"WANG": ONE}
+    await delivered(session)
+    assert await digests(session, mailing, june(18)) == {}
+
+
+async def test_a_dry_run_takes_no_digest_away(
+    session: AsyncSession, mailing: Settings, li: Member
+) -> None:
+    await weekly(session, li.person)
+    assert await digests(session, mailing, june(8)) == {"WANG": ONE}
+    await delivered(session)
+
+    assert await digests(session, mailing, june(17), dry_run=True) == {"WANG": ONE}
+    assert await digests(session, mailing, june(17)) == {"WANG": ONE}
+
+
+async def test_as_at_a_later_day_there_is_no_digest_to_make_up_for(
+    session: AsyncSession, mailing: Settings, li: Member
+) -> None:
+    await weekly(session, li.person)
+
+    assert await digests(session, mailing, june(29), as_of=at(june(17)), dry_run=True) == {}

@@ -273,9 +273,14 @@ class Needs:
 
 
 async def find(
-    connection: AsyncConnection[Any], limits: Reminders, day: date, *, table: LiteralString
+    connection: AsyncConnection[Any],
+    limits: Reminders,
+    day: date,
+    *,
+    table: LiteralString,
+    digests: bool,
 ) -> Needs:
-    """What is to be told on `day`, a workday, by the standings in `table`.
+    """What is to be told on `day`, a workday, by the standings in `table`; `digests`: those too.
 
     Leaves its temporary tables for `close_calls`, until `forget`.
     """
@@ -299,11 +304,8 @@ async def find(
     }
     await connection.execute(_NEEDING.replace("{standings}", table), asked, prepare=False)
     await connection.execute("ANALYZE plan_needing")
-    starts_week = not any(
-        clock.is_workday(monday + timedelta(days=n)) for n in range((day - monday).days)
-    )
     await connection.execute(_UNMET)
-    if starts_week:
+    if digests:
         await standings.unmet(connection, _closed_before(monday))
         await connection.execute(_COUNT_UNMET, prepare=False)
         await connection.execute(f"DROP TABLE {standings.UNMET}")
@@ -317,7 +319,7 @@ async def find(
     return Needs(
         await rows(Need, _OWN) + await rows(Need, _ABOVE),
         await rows(Waiting, _REVIEWS),
-        await rows(Digest, _DIGESTS) if starts_week else [],
+        await rows(Digest, _DIGESTS) if digests else [],
         frozenset(row[0] for row in await capped.fetchall()),
     )
 

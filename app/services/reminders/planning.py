@@ -11,7 +11,7 @@ a review message has `reviews` and `received_until`, the last record's instant i
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from app import clock, queue
 from app.database import driver_connection
 from app.models import Channel, ReminderItem, ReminderKind, ReminderState, uuid7
 from app.services import standings
+from app.services.alarms import milestones
 from app.services.reminders import channels, claiming, needs
 from app.services.reminders.needs import Digest, Need, Needs, Waiting
 from app.settings import Settings
@@ -41,6 +42,8 @@ _FIGURES = {
     "reviews": "{}条待核",
 }
 _OWN = (ReminderKind.due_soon, ReminderKind.behind)
+# When it was last looked for digests: what an outage swallowed is made up for in the same week.
+_DIGESTS = "digests"
 
 
 @dataclass(slots=True)
@@ -120,11 +123,14 @@ async def plan(
     else:
         table = standings.TABLE
         await standings.refresh(session, day)
-    found = await needs.find(connection, settings.reminders, day, table=table)
+    digests = _starts_week(day) or (as_of is None and await _is_made_up(session, day))
+    found = await needs.find(connection, settings.reminders, day, table=table, digests=digests)
     notices = await _reachable(session, _notices(found), settings, now=now)
     if not dry_run:
         await needs.close_calls(connection, day, now=now, table=table)
         await _write(connection, notices, day, now=now, as_of=as_of)
+        if as_of is None and digests:
+            await milestones.reach(session, _DIGESTS, now)
         if as_of is None and any(notice.channel for notice in notices):
             await queue.defer_once(session, "deliver_reminders", lock="deliver_reminders")
     await needs.forget(connection)
@@ -135,6 +141,21 @@ async def tick(session: AsyncSession, settings: Settings, *, now: datetime) -> N
     """Plan, if `now` is a time at which people may be disturbed."""
     if claiming.is_sending_time(settings, now):
         await plan(session, settings, now=now)
+
+
+def _starts_week(day: date) -> bool:
+    """Whether no workday of its week comes before."""
+    monday = day - timedelta(days=day.weekday())
+    return not any(clock.is_workday(monday + timedelta(days=n)) for n in range((day - monday).days))
+
+
+async def _is_made_up(session: AsyncSession, day: date) -> bool:
+    """Whether nobody looked for digests this week before: there was an outage, or no system."""
+    looked_at = await milestones.reached_at(session, _DIGESTS)
+    if looked_at is None:
+        return True
+    looked_on = clock.day_of(looked_at)
+    return looked_on < day - timedelta(days=day.weekday()) or looked_on == day
 
 
 def described(items: Iterable[tuple[str, Need | ReminderItem]], figures: Mapping[str, int]) -> str:
