@@ -73,9 +73,13 @@ class Duty(Protocol):
 
 
 def name_of(area_kind: str, place: str | None, holder: str = "") -> str:
-    """A duty's name in the chat: the place, behind whose it is where that is not the reader."""
+    """A duty's name in the chat: the place, behind whose it is where that is not the reader.
+
+    A place that is called after its holder, as an enterprise's stele is, says so by itself.
+    """
     where = place or {"any": "巡河", "paired": AREAS["paired"]}.get(area_kind, "巡河")
-    return short(f"{short(holder, 8)}{where}", _NAME)
+    whose = "" if where.startswith(holder) else short(holder, 8)
+    return short(f"{whose}{where}", _NAME)
 
 
 def month_and_day(day: date) -> str:
@@ -129,14 +133,12 @@ def progress(standing: Sequence[Duty], day: date, url: str) -> str:
     ranked = sorted(asked, key=_pressing)
     if len(ranked) == 1:
         (duty,) = ranked
-        head = f"{_line(duty)}。"
-        return first_that_fits(
-            (
-                f"{head}{summary(duty.period, duty.progress, day)}点开查看：{url}",
-                f"{head}{summary(duty.period, duty.progress, day)}",
-                head,
-            )
-        )
+        if duty.progress.window.owed and duty.progress.state is State.done:
+            head = f"{_line(duty)}。"
+            return first_that_fits((f"{head}点开查看：{url}", head))
+        # What waits is in the sentence.
+        told = f"{_line(duty, waiting=False)}。{summary(duty.period, duty.progress, day)}"
+        return first_that_fits((f"{told}点开查看：{url}", told, f"{_line(duty)}。"))
     return first_that_fits(
         _several([_line(duty, day) for duty in ranked[:shown]], len(ranked) - shown, link)
         for link in (url, "")
@@ -150,17 +152,17 @@ def _pressing(duty: Duty) -> tuple[int, int, date, bool, str]:
     return (_ORDER.index(now.state), -now.behind, due_on, not duty.is_own, duty.code)
 
 
-def _line(duty: Duty, day: date | None = None) -> str:
+def _line(duty: Duty, day: date | None = None, *, waiting: bool = True) -> str:
     """`七星河中段 3/6 即将到期，6月12日前`; the day only where one is given to compare with."""
     now = duty.progress
     holder = "" if duty.is_own else duty.holder_short_name
     name = name_of(duty.area_kind, duty.area_short_name, holder)
-    waiting = f"（待核{now.pending}）" if now.pending else ""
+    pending = f"（待核{now.pending}）" if now.pending and waiting else ""
     due_on = now.next_due_on
     until = ""
     if day is not None and not now.behind and due_on is not None and due_on >= day:
         until = "，今天" if due_on == day else f"，{month_and_day(due_on)}前"
-    return f"{name} {now.done}/{now.window.owed}{waiting} {STATES[now.state]}{until}"
+    return f"{name} {now.done}/{now.window.owed}{pending} {STATES[now.state]}{until}"
 
 
 def _several(lines: Sequence[str], more: int, url: str) -> str:

@@ -172,9 +172,13 @@ def _task(notice: Notice) -> str:
 
 def _task_name(item: Item) -> str:
     """The task, behind whose it is where that is not the reader."""
-    if item.kind in _OWN or not item.holder:
-        return item.name
-    return f"{item.holder} {item.name}"
+    holder = "" if item.kind in _OWN else _whose(item)
+    return f"{holder} {item.name}" if holder else item.name
+
+
+def _whose(item: Item) -> str:
+    """Whose the task is, unless its name says so: an enterprise's stele is called after it."""
+    return "" if item.name.startswith(item.holder) else item.holder
 
 
 def _phrase(notice: Notice) -> str:
@@ -226,8 +230,9 @@ def sentence(notice: Notice, *, url: str = "") -> str:
         parts.append(f"{names}{more}{len(own)}项巡河任务待完成。")
     if len(others) == 1:
         item = others[0]
-        whose = short(item.holder, 10) if item.holder else "下级"
-        parts.append(f"{whose}的{short(item.name, 14)}落后{item.behind}次，请帮助安排。")
+        holder = _whose(item) if item.holder else "下级"
+        whose = f"{short(holder, 10)}的" if holder else ""
+        parts.append(f"{whose}{short(item.name, 14)}落后{item.behind}次，请帮助安排。")
     elif others:
         parts.append(f"{len(others)}项下级巡河任务进度落后，请帮助安排。")
     if figures := _figures(notice, "巡河记录" if notice.kind == "review" else "本周"):

@@ -207,3 +207,29 @@ def test_of_duties_that_ask_for_nothing_just_now_that_is_said() -> None:
     window = duties.window_of(Terms(6, "week", date(2020, 1, 1), TODAY - timedelta(1), None), TODAY)
     duty = Duty("A", "week", duties.progress(window, TODAY, done=0))
     assert progress_texts.progress([duty], TODAY, "https://x") == "您的巡河任务本期都不用巡河。"
+
+
+def of_the_enterprise(done: int, pending: int = 0) -> Duty:
+    """A stele called after the enterprise that owes twelve patrols a year there."""
+    window = duties.window_of(Terms(12, "year", date(2020, 1, 1), None, None), TODAY)
+    now = duties.progress(window, TODAY, done=done, pending=pending)
+    return Duty("A", "year", now, "stele", "渔港餐饮", "渔港餐饮", is_own=False)
+
+
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [
+        (
+            of_the_enterprise(5, pending=1),
+            "渔港餐饮 5/12 进度正常。照现在的进度，到年底能完成12/12次；"
+            "下一次请在7月2日前。另有1天待核。",
+        ),
+        (of_the_enterprise(12), "渔港餐饮 12/12 已完成。"),
+    ],
+)
+def test_one_duty_says_everything_once(standing: Duty, said: str) -> None:
+    assert progress_texts.progress([standing], TODAY, "https://x") == f"{said}点开查看：https://x"
+
+
+def test_a_place_that_is_not_called_after_its_holder_stands_behind_them() -> None:
+    assert progress_texts.name_of("stele", "一号碑", "渔港餐饮") == "渔港餐饮一号碑"

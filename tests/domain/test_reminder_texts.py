@@ -115,6 +115,15 @@ def test_what_others_owe() -> None:
     assert told(notice(other, other, kind="escalation"))[0] == "2项下级巡河任务进度落后"
 
 
+def test_a_task_called_after_its_holder_names_them_once() -> None:
+    theirs = item(kind="escalation", name="渔港餐饮巡河", behind=4, holder="渔港餐饮")
+    one = notice(theirs, kind="escalation")
+    assert told(one)[0] == "渔港餐饮巡河"
+    assert sentence(one) == "进度提示：渔港餐饮巡河落后4次，请帮助安排。"
+    nobodys = notice(item(kind="escalation", behind=4), kind="escalation")
+    assert sentence(nobodys) == "进度提示：下级的七星河中段巡河落后4次，请帮助安排。"
+
+
 def test_figures() -> None:
     digest = notice(kind="digest", behind=3, calls=1, reviews=2)
     assert told(digest)[:5] == [

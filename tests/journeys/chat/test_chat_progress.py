@@ -102,7 +102,7 @@ async def test_a_flagged_record_says_what_a_review_would_count(
         "照片已收到，附在6月1日10:06东岸一号碑的记录（共1张）。" + counts
     )
     assert await chat.say("li", "进度") == (
-        "东岸河段 0/2（待核1） 进度正常。本期应巡2次，还没有开始；第一次请在6月15日前。另有1天待核。"
+        "东岸河段 0/2 进度正常。本期应巡2次，还没有开始；第一次请在6月15日前。另有1天待核。"
         f"点开查看：{LINK}"
     )
 
