@@ -21,9 +21,9 @@ def one_of(labels: Mapping[str, str]) -> Any:
 
 
 class Edited(Strict):
-    """Why, and whether it is over; whatever is left out of the other members becomes empty."""
+    """Why, for the audit log, and whether it is over; what else is left out becomes empty."""
 
-    reason: Reason
+    reason: Reason | None = None
     retired: Truth = False
 
     def wish(self, if_match: str | None, **more: object) -> Wish:

@@ -33,7 +33,7 @@ class Wish:
     """What a row is to say, by the dataset's columns, and why; `if_match` as the header has it."""
 
     said: Said
-    reason: str
+    reason: str | None
     retired: bool = False
     if_match: str | None = None
 
@@ -149,7 +149,7 @@ async def write(
     attributes: Mapping[str, Any],
     *,
     subject: str,
-    reason: str,
+    reason: str | None,
     now: datetime,
 ) -> Edit:
     """Make the row so, and say so in the audit log unless nothing is new.

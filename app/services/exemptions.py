@@ -142,7 +142,7 @@ async def decide(
     )  # fmt: skip
     if edit.changed:
         await credits.judge_obligations(session, await _touched(session, edit), now=now)
-        await _tell(session, edit, wish.reason, now=now)
+        await _tell(session, edit, wish.reason or attributes["reason"], now=now)
     return edit
 
 
