@@ -112,10 +112,10 @@ BODIES: Mapping[str, object] = {
     "POST /api/v1/applications/{id}/decline": {"reason": "不认识"},
     "PUT /api/v1/people/{code}": LI,
     "PUT /api/v1/posts/{code}": POST,
-    "PUT /api/v1/obligations/{code}": DUTY,
+    "PUT /api/v1/obligations/{code:path}": DUTY,
     "PUT /api/v1/pairings/{id}": PAIRED,
     "PUT /api/v1/exemptions/{id}": GRANTED,
-    "PUT /api/v1/letters/{number}": LETTER,
+    "PUT /api/v1/letters/{number:path}": LETTER,
     "PUT /api/v1/late-entries/{id}": PAPER,
     "POST /api/v1/late-entries/{id}/decision": {"verdict": "declined", "reason": "看不清"},
     "POST /api/v1/people/{code}/unbind": {"reason": "换手机"},
@@ -140,7 +140,7 @@ CODES = {"people": "LI", "posts": "Z-LI", "obligations": "O-LI"}
 
 
 def _path(route: str, ids: Ids) -> str:
-    path = route.split(" ", 1)[1]
+    path = route.split(" ", 1)[1].replace(":path}", "}")
     noun = {
         "check-ins": ids.check_in,
         "patrols": ids.patrol,

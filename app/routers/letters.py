@@ -64,37 +64,6 @@ async def list_letters(
     return page_by_id(found, limit, Letter.of, lambda each: each.row.id)
 
 
-@router.get("/{number}")
-async def get_letter(number: Code, session: Session, caller: Reader, response: Response) -> Letter:
-    """One letter, and what hangs on it."""
-    return _answer(await letters.find(session, caller, number), response)
-
-
-@router.put("/{number}", responses={201: {"model": Letter}})
-async def put_letter(
-    number: Code,
-    body: NewLetter,
-    session: Session,
-    manager: Manager,
-    now: Now,
-    response: Response,
-    if_match: IfMatch = None,
-) -> Letter:
-    """Make (201) or change a letter; another chief or term is to be confirmed anew."""
-    edit = await letters.put(session, manager, number, body.wish(if_match), now=now)
-    response.status_code = 201 if edit.is_new else 200
-    return _answer(await letters.shown(session, edit.after), response)
-
-
-@router.post("/{number}/confirm")
-async def confirm_letter(
-    number: Code, session: Session, caller: AnyCaller, me: Me, now: Now, response: Response
-) -> Letter:
-    """The chief named has read it; once and for all."""
-    letter = await letters.confirm(session, me, number, now=now)
-    return _answer(await letters.find(session, caller, letter.number), response)
-
-
 async def get_document(
     number: Code, visitor: Visitor, sessions: Sessions, settings: AppSettings
 ) -> Document:
@@ -106,7 +75,8 @@ async def get_document(
         )
 
 
-@router.get("/{number}/document", response_class=FileResponse)
+# Numbers may hold slashes: the longer address is asked first.
+@router.get("/{number:path}/document", response_class=FileResponse)
 async def read_document(
     document: Annotated[Document, Depends(get_document)],
     if_none_match: Annotated[str, Header()] = "",
@@ -130,3 +100,34 @@ async def read_document(
         headers=headers,
         media_type="application/pdf" if is_pdf else "application/octet-stream",
     )
+
+
+@router.get("/{number:path}")
+async def get_letter(number: Code, session: Session, caller: Reader, response: Response) -> Letter:
+    """One letter, and what hangs on it."""
+    return _answer(await letters.find(session, caller, number), response)
+
+
+@router.put("/{number:path}", responses={201: {"model": Letter}})
+async def put_letter(
+    number: Code,
+    body: NewLetter,
+    session: Session,
+    manager: Manager,
+    now: Now,
+    response: Response,
+    if_match: IfMatch = None,
+) -> Letter:
+    """Make (201) or change a letter; another chief or term is to be confirmed anew."""
+    edit = await letters.put(session, manager, number, body.wish(if_match), now=now)
+    response.status_code = 201 if edit.is_new else 200
+    return _answer(await letters.shown(session, edit.after), response)
+
+
+@router.post("/{number:path}/confirm")
+async def confirm_letter(
+    number: Code, session: Session, caller: AnyCaller, me: Me, now: Now, response: Response
+) -> Letter:
+    """The chief named has read it; once and for all."""
+    letter = await letters.confirm(session, me, number, now=now)
+    return _answer(await letters.find(session, caller, letter.number), response)

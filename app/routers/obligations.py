@@ -70,7 +70,7 @@ async def list_obligations(
     )
 
 
-@router.get("/{code}")
+@router.get("/{code:path}")
 async def get_obligation(
     code: Code,
     session: Session,
@@ -86,7 +86,7 @@ async def get_obligation(
     return shown
 
 
-@router.put("/{code}", responses={201: {"model": Obligation}})
+@router.put("/{code:path}", responses={201: {"model": Obligation}})
 async def put_obligation(
     code: Code,
     body: NewObligation,

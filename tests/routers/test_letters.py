@@ -317,3 +317,19 @@ async def test_filters_versions_and_pages(
         )
     ] == [["L-3", "L-2", "L-1"], ["L-2", "L-1"], ["L-3", "L-2", "L-1"], [], ["L-3"],
           ["L-2", "L-1"], ["L-1"]]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", ["示例管〔2026〕1/2号", "示例管〔2026〕1%2F2号"])
+async def test_a_number_with_a_slash_has_its_address(
+    session: AsyncSession, lake: Lake, chen: Member, said: str
+) -> None:
+    number = "示例管〔2026〕1/2号"
+    await a_letter(session, lake, chen, number=number)
+
+    read = await chen.client.get(url(said))
+    confirmed = await chen.client.post(f"{url(said)}/confirm")
+    document = await chen.client.get(f"{url(said)}/document")
+
+    assert (read.status_code, read.json()["number"]) == (200, number)
+    assert (confirmed.status_code, confirmed.json()["number"]) == (200, number)
+    assert (document.status_code, document.json()["detail"]) == (404, "这份责任书没有附件。")
