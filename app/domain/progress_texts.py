@@ -301,10 +301,11 @@ def _letter(shown: LetterShown, end: str, more: str) -> str:
     tasks = [f"{each.name}{PERIODS[each.period]}{each.times}次" for each in shown.tasks]
     listed = f"，{'、'.join(tasks)}" if tasks else ""
     first = f"，{tasks[0]}等{len(tasks)}项" if len(tasks) > 1 else listed
+    # What is confirmed stands in the reply sooner than where else it can be read.
     return first_that_fits(
         f"责任书{number}：{term}{duty}。{more}{end}{link}"
-        for link in (shown.url, "")
         for duty in (listed, first, f"，{len(tasks)}项任务" if tasks else "")
+        for link in (shown.url, "")
     )
 
 

@@ -233,3 +233,13 @@ def test_one_duty_says_everything_once(standing: Duty, said: str) -> None:
 
 def test_a_place_that_is_not_called_after_its_holder_stands_behind_them() -> None:
     assert progress_texts.name_of("stele", "一号碑", "渔港餐饮") == "渔港餐饮一号碑"
+
+
+def test_a_letter_says_what_it_asks_for_sooner_than_where_it_is() -> None:
+    task = LetterTask("渔港餐饮", 12, "year")
+    url = "https://xunhe.example.gov.cn/my/letters/ZRS-2025-06"
+    shown = LetterShown("ZRS-2025-06", date(2025, 1, 1), date(2027, 12, 31), [task], url)
+    assert progress_texts.letter(shown, waiting=1) == (
+        "责任书ZRS-2025-06：2025年1月1日至2027年12月31日，渔港餐饮每年12次。"
+        "读后请回复“确认责任书”。"
+    )
