@@ -85,7 +85,7 @@ async def _send(state: "State", as_of: datetime | None) -> None:
     async with sessions() as session:
         # With those of a run that was cut short.
         ids = [*found.ids, *await lists.waiting(session, found.day, except_for=found.ids)]
-    if as_of is None and not claiming.is_sending_time(settings, now):
+    if ids and as_of is None and not claiming.is_sending_time(settings, now):
         typer.echo("现在不在提醒时间，已排队，到下一个时段发出。", err=True)
     await delivering.deliver_due(sessions, state["wechat"], settings, now=now, only=ids)
     async with sessions() as session:

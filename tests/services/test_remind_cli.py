@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -13,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from app import clock
 from tests import databases
 from tests.services.datasets import LAKE, written
 
@@ -89,11 +91,11 @@ def xunhe(url: str, wechat_there: WeChat, tmp_path_factory: pytest.TempPathFacto
         "XUNHE_TEMPLATE_REMINDER": '{"id": "T1", "thing1": "task"}',
     }
 
-    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "app.cli", *map(str, arguments)],
             cwd=here,
-            env=clean | ours,
+            env=clean | ours | settings,
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -177,6 +179,25 @@ def test_a_day_off_is_said(xunhe: Xunhe) -> None:
         done = xunhe("remind", "--as-of", "2026-06-20", *dry)
 
         assert outcome(done) == (0, "", "2026-06-20 不是工作日，不提醒。\n")
+
+
+def test_outside_sending_hours_nothing_is_said_to_wait_where_nobody_is_told(
+    server_url: str, xunhe: Xunhe, tmp_path: Path
+) -> None:
+    now = clock.now().astimezone(clock.LAKE)
+    days = [f"{now.date() + timedelta(days=n)},true\n" for n in range(-14, 30)]
+    (tmp_path / "workdays.csv").write_text("day,workday\n" + "".join(days))
+    later = (now.hour + 12) % 24
+    with databases.empty(server_url) as nobody:
+        databases.migrate(nobody)
+        done = xunhe(
+            "remind",
+            XUNHE_DATABASE_URL=nobody,
+            XUNHE_WORKDAYS_FILE=str(tmp_path / "workdays.csv"),
+            XUNHE_REMINDER_HOURS=f"{later}:00-{later}:01",
+        )
+
+    assert outcome(done) == (0, "", "")
 
 
 @pytest.mark.parametrize("said", ["20.06.2026", "2026-13-01", "2026-02-30", "0001-01-01", "昨天"])
