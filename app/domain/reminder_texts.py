@@ -34,7 +34,7 @@ _OWN = ("behind", "due_soon")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A duty in a reminder: its task's short name, how it stands, and whose it is.
+    """A duty in a reminder: its task's short name, how it stands, and whose it is if not theirs.
 
     `missing` is how many are to be done until `due_on`. `closed`: its window, a short one, is over.
     """
@@ -172,7 +172,7 @@ def _task(notice: Notice) -> str:
 
 def _task_name(item: Item) -> str:
     """The task, behind whose it is where that is not the reader."""
-    holder = "" if item.kind in _OWN else _whose(item)
+    holder = _whose(item)
     return f"{holder} {item.name}" if holder else item.name
 
 
@@ -242,7 +242,7 @@ def sentence(notice: Notice, *, url: str = "") -> str:
 
 
 def _of_one(item: Item) -> str:
-    name = short(item.name, 20)
+    name = short(f"{short(_whose(item), 8)}{item.name}", 20)
     if item.closed:
         return f"{name}上期{item.done}/{item.owed}次，未完成{item.missing}次。"
     until = f"{item.due_on.month}月{item.due_on.day}日"

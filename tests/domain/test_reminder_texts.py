@@ -115,6 +115,12 @@ def test_what_others_owe() -> None:
     assert told(notice(other, other, kind="escalation"))[0] == "2项下级巡河任务进度落后"
 
 
+def test_what_an_organisation_below_owes_names_it() -> None:
+    theirs = notice(item(holder="大河口村支部"))
+    assert told(theirs)[0] == "大河口村支部 七星河中段巡河"
+    assert sentence(theirs) == "进度提示：大河口村支部七星河中段巡河已巡2/6次，6月30日前还差1次。"
+
+
 def test_a_task_called_after_its_holder_names_them_once() -> None:
     theirs = item(kind="escalation", name="渔港餐饮巡河", behind=4, holder="渔港餐饮")
     one = notice(theirs, kind="escalation")

@@ -14,6 +14,7 @@ from app.services.reminders import delivering, leases
 from app.wechat.client import WeChat
 from app.wechat.errors import TryAgain
 from app.wechat.simulator.faults import Fault
+from tests.factories import an_organisation
 from tests.services.delivery_desk import (
     TUESDAY,
     Desk,
@@ -65,6 +66,27 @@ async def test_a_follower_gets_the_template_with_a_link_to_the_duty(desk: Desk) 
     await desk.hear()
     assert await desk.stands(reminder) == ("confirmed", "template", None)
     assert await desk.deliveries(reminder) == [("template", "confirmed", None)]
+
+
+@pytest.mark.parametrize(("home", "task"), [("below", "巡河"), ("above", "示例支部 巡河")])
+async def test_whose_duty_it_is_is_said_to_whoever_is_not_of_them(
+    desk: Desk, home: str, task: str
+) -> None:
+    """A branch's duty, told to somebody of a group below it, or of the village above it."""
+    await desk.behind("li")
+    async with desk.sessions() as session:
+        village = await an_organisation(session)
+        branch = await an_organisation(session, name="示例支部", parent_id=village.id)
+        group = await an_organisation(session, parent_id=branch.id)
+        theirs = {"holder_person_id": None, "holder_organisation_id": branch.id}
+        await session.execute(update(Obligation).values(theirs))
+        of = {"below": group, "above": village}[home]
+        await session.execute(update(Person).values(organisation_id=of.id))
+        await session.commit()
+
+    await desk.deliver()
+
+    assert [card[0] for card in desk.cards("li")] == [task]
 
 
 async def test_several_duties_are_one_message(desk: Desk) -> None:

@@ -1,5 +1,6 @@
 """Wording: from reminders and what still stands of them to the notices that people read."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -8,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app import clock
 from app.domain import duties
@@ -86,6 +88,7 @@ class _Task:
     code: str
     name: str
     holder: str
+    holder_id: UUID
     period: str
 
 
@@ -100,17 +103,24 @@ async def of(
         {each.obligation_id for reminder in reminders for each in standing.get(reminder.id, ())},
     )
     rows = await session.execute(
-        select(Person.id, Person.name, func.coalesce(Organisation.short_name, Organisation.name))
+        select(
+            Person.id,
+            Person.name,
+            func.coalesce(Organisation.short_name, Organisation.name),
+            Organisation.id,
+        )
         .join(Organisation, Organisation.id == Person.organisation_id)
         .where(Person.id.in_({reminder.person_id for reminder in reminders}))
     )
-    people = {id_: (name, organisation) for id_, name, organisation in rows}
+    people = {id_: (name, office, home) for id_, name, office, home in rows}
+    up = await _up(session, {home for _, _, home in people.values()})
     worded = {}
     for reminder in reminders:
-        name, organisation = people.get(reminder.person_id, ("", ""))
+        name, organisation, home = people.get(reminder.person_id, ("", "", None))
+        theirs = {reminder.person_id, *up.get(home, ())}
         present = clock.day_of(reminder.as_of) if reminder.as_of else reminder.day
         items = [
-            _item(each, tasks[each.obligation_id], present)
+            _item(each, tasks[each.obligation_id], theirs, present)
             for each in standing.get(reminder.id, ())
             if each.obligation_id in tasks
         ]
@@ -120,8 +130,25 @@ async def of(
     return worded
 
 
-def _item(each: Standing, task: _Task, present: date) -> Item:
-    own = each.kind in _OWN
+async def _up(session: AsyncSession, homes: Collection[UUID]) -> Mapping[UUID | None, set[UUID]]:
+    """By organisation: itself and all above it."""
+    tree = (
+        select(Organisation.id.label("home"), Organisation.id, Organisation.parent_id)
+        .where(Organisation.id.in_(list(homes)))
+        .cte("up", recursive=True)
+    )
+    above = aliased(Organisation)
+    tree = tree.union(
+        select(tree.c.home, above.id, above.parent_id).where(above.id == tree.c.parent_id)
+    )
+    found: dict[UUID | None, set[UUID]] = defaultdict(set)
+    for home, organisation in await session.execute(select(tree.c.home, tree.c.id)):
+        found[home].add(organisation)
+    return found
+
+
+def _item(each: Standing, task: _Task, theirs: Collection[UUID], present: date) -> Item:
+    """`theirs`: the reader and the organisations they are of, who need no name for themselves."""
     _, ends_on = duties.period_of(task.period, each.window_from)
     missing = each.behind or max(1, each.slice - each.done)
     return Item(
@@ -133,7 +160,7 @@ def _item(each: Standing, task: _Task, present: date) -> Item:
         due_on=each.due_on,
         missing=missing,
         behind=each.behind,
-        holder="" if own else task.holder,
+        holder="" if each.kind in _OWN and task.holder_id in theirs else task.holder,
         closed=task.period in _SHORT and ends_on < present,
     )
 
@@ -151,6 +178,7 @@ async def _tasks(session: AsyncSession, obligation_ids: Collection[UUID]) -> Map
                 Reach.short_name, Stele.short_name, Reach.name, Stele.name, GridCell.name
             ),
             func.coalesce(Organisation.short_name, Organisation.name, Person.name),
+            func.coalesce(Obligation.holder_organisation_id, Obligation.holder_person_id),
         )
         .outerjoin(Reach, Reach.id == Obligation.reach_id)
         .outerjoin(Stele, Stele.id == Obligation.stele_id)
@@ -160,6 +188,6 @@ async def _tasks(session: AsyncSession, obligation_ids: Collection[UUID]) -> Map
         .where(Obligation.id.in_(obligation_ids))
     )
     return {
-        id_: _Task(code, f"{area}巡河" if area else _AREAS.get(kind, "巡河"), holder, period)
-        for id_, code, period, kind, area, holder in rows
+        id_: _Task(code, f"{area}巡河" if area else _AREAS.get(kind, "巡河"), holder, whose, period)
+        for id_, code, period, kind, area, holder, whose in rows
     }
