@@ -11,6 +11,7 @@ from app.services import (
     alarms,
     callbacks,
     conversations,
+    credits,
     media_fetching,
     messages,
     patrols,
@@ -83,6 +84,18 @@ async def plan_reminders(context: JobContext, timestamp: int) -> None:  # noqa: 
     state: Any = context.additional_context["state"]
     async with state["sessions"]() as session, session.begin():
         await planning.tick(session, state["settings"], now=clock.now())
+
+
+# Whoever has the books alone is at it for seconds, or for minutes where everything is judged anew.
+_UNTIL_THE_BOOKS_ARE_FREE = RetryStrategy(max_attempts=2000, wait=5)
+
+
+@app.task(name="judge_patrols", pass_context=True, retry=_UNTIL_THE_BOOKS_ARE_FREE)
+async def judge_patrols(context: JobContext, patrol_ids: list[str]) -> None:
+    """What was recorded while somebody had the books alone counts too."""
+    state: Any = context.additional_context["state"]
+    async with state["sessions"]() as session, session.begin():
+        await credits.judge_later(session, [UUID(id_) for id_ in patrol_ids], now=clock.now())
 
 
 @app.task(name="look_up_unionid", pass_context=True, retry=_UNTIL_WECHAT_IS_BACK)

@@ -62,13 +62,14 @@ async def record_many(
     fresh: dict[UUID, int] = {}
     codes = [new.stele_code for new in news if new.stele_code]
     now = max((new.received_at for new in news), default=clock.now())
-    _, known, steles, opened = await at_once(
+    books, known, steles, opened = await at_once(
         session,
         credits.holding(),
         (_KNOWN, {"ids": [new.id for new in news]}),
         (_STELES_BY_CODE, {"codes": codes}) if codes else None,
         outings.open_patrols({new.person.id for new in news}),
     )
+    await credits.held(session, books)
     there = await check_in_lists.by_id(session, [row.id for row in known], now=now)
     for n, new in enumerate(news):
         if new.id in there:

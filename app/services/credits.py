@@ -5,23 +5,30 @@ Whoever judges patrols holds the books together with others (`hold`), whoever ch
 alone (`hold_alone`): neither ever judges by what the other is just changing.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import LiteralString
+from typing import Any, LiteralString
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import queue
 from app.database import Question, at_once
+from app.errors import Busy
 from app.services import standings
 
 # Any number that nothing else in this database uses as an advisory lock.
 _BOOKS = 0x7875_6E68_6502
 _TOGETHER = 2000
 _ALL_BEYOND = 20_000
+_PATIENCE_S = 1.0
+_LOOK_AGAIN_S = 0.05
+_RETRY_AFTER_S = 5
+_BUSY = "books are busy"
 
-_HOLD = "SELECT pg_advisory_xact_lock_shared(%(books)s)"
+_TRY_TO_HOLD = "SELECT pg_try_advisory_xact_lock_shared(%(books)s) AS held"
 _HOLD_ALONE = "SELECT pg_advisory_xact_lock(%(books)s)"
 _LOCK_PATROLS = """
     SELECT id FROM patrols
@@ -320,17 +327,35 @@ class Difference:
 
 
 def holding() -> Question:
-    """What to ask the database (`at_once`) early in a transaction that will judge patrols."""
-    return _HOLD, {"books": _BOOKS}
+    """What to ask the database (`at_once`) early in a transaction that will judge; for `held`."""
+    return _TRY_TO_HOLD, {"books": _BOOKS}
+
+
+async def held(session: AsyncSession, answer: Sequence[Any]) -> bool:
+    """Whether the books are held now, by the answer to `holding` or after a moment's patience.
+
+    Where somebody has them alone for long (everything is judged anew), nobody waits for that: what
+    this transaction would judge is left to a job, which comes when they are free.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _PATIENCE_S
+    while not answer[0].held and loop.time() < until:
+        await asyncio.sleep(_LOOK_AGAIN_S)
+        (answer,) = await at_once(session, holding())
+    session.info[_BUSY] = not answer[0].held
+    return bool(answer[0].held)
 
 
 async def hold(session: AsyncSession, *, check_ins: Collection[UUID] = ()) -> None:
-    """Keep whoever changes rules out until the end of the transaction.
+    """Keep whoever changes rules out until the end of the transaction, as `held` says.
 
     And lock the patrols of those check-ins, which comes before the check-ins' own locks everywhere.
     """
     ids = list(check_ins)
-    await at_once(session, holding(), (_LOCK_PATROLS, {"check_ins": ids}) if ids else None)
+    answer, _ = await at_once(
+        session, holding(), (_LOCK_PATROLS, {"check_ins": ids}) if ids else None
+    )
+    await held(session, answer)
 
 
 async def hold_alone(session: AsyncSession) -> None:
@@ -340,11 +365,26 @@ async def hold_alone(session: AsyncSession) -> None:
     Ask before anything else is locked; never after `hold` in the same transaction.
     """
     await at_once(session, (_HOLD_ALONE, {"books": _BOOKS}))
+    session.info[_BUSY] = False
+
+
+async def judge_later(
+    session: AsyncSession, patrol_ids: Collection[UUID], *, now: datetime
+) -> None:
+    """A job's: judge what could not be judged when it was recorded. Raises `Busy`: not yet."""
+    (answer,) = await at_once(session, holding())
+    if not answer[0].held:
+        raise Busy(retry_after=_RETRY_AFTER_S)
+    session.info[_BUSY] = False
+    await judge(session, patrol_ids, now=now)
 
 
 async def judge(session: AsyncSession, patrol_ids: Collection[UUID], *, now: datetime) -> None:
     """Bring the credits of these patrols to the facts; the patrols best locked, the books held."""
     ids = sorted(set(patrol_ids))
+    if session.info.get(_BUSY) and ids:
+        await queue.defer(session, "judge_patrols", patrol_ids=[str(id_) for id_ in ids])
+        return
     for n in range(0, len(ids), _TOGETHER):
         await at_once(session, (_JUDGE, {"patrols": ids[n : n + _TOGETHER], "now": now}))
 
@@ -357,6 +397,9 @@ async def add(
     now: datetime,
 ) -> None:
     """The same where nothing happened but that these patrols got these new check-ins."""
+    if session.info.get(_BUSY):
+        await judge(session, patrol_ids, now=now)
+        return
     asked = {"patrols": sorted(set(patrol_ids)), "check_ins": list(check_in_ids), "now": now}
     await at_once(session, (_ADD, asked))
 

@@ -5,15 +5,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.database import connect
+from app.errors import Busy
 from app.keys import Keys
-from app.models import Credit, Exemption, Obligation, Pairing, Person, Source
+from app.models import CheckIn, Credit, Exemption, Obligation, Pairing, Person, Source
 from app.services import check_ins, credits, rulebook, turns
 from app.services.dataset import Summary
 from app.services.new_check_in import NewCheckIn
@@ -159,6 +160,30 @@ async def test_an_edit_waits_for_the_import_and_neither_waits_for_ever(
         async with asyncio.timeout(60), sessions.begin() as session:
             await check_in(session, settings)
     await asyncio.gather(importing, editing)
+    assert await counted(sessions) == [("O9", date(2025, 3, 12)), ("O9", TODAY)]
+
+
+async def test_nobody_waits_for_whoever_has_the_books_for_long_and_what_came_then_counts_too(
+    sessions: Sessions, settings: Settings, tmp_path: Path
+) -> None:
+    async with sessions.begin() as session:
+        await imported(session, written(tmp_path / "more", CHANGED))
+    async with sessions.begin() as long:
+        await credits.hold_alone(long)
+        async with asyncio.timeout(60), sessions.begin() as session:
+            await check_in(session, settings)
+        async with sessions() as session:
+            (jobs,) = await session.scalars(
+                text("SELECT args FROM procrastinate_jobs WHERE task_name = 'judge_patrols'")
+            )
+            walked = [UUID(id_) for id_ in jobs["patrol_ids"]]
+            assert walked == (await session.scalars(select(CheckIn.patrol_id))).all()
+        # The job comes too early: it will be tried again.
+        async with sessions.begin() as session:
+            with pytest.raises(Busy):
+                await credits.judge_later(session, walked, now=NOW)
+    async with sessions.begin() as session:
+        await credits.judge_later(session, walked, now=NOW)
     assert await counted(sessions) == [("O9", date(2025, 3, 12)), ("O9", TODAY)]
 
 
