@@ -11,8 +11,8 @@ from sqlalchemy.orm import aliased
 
 from app import clock
 from app.domain.duties import Progress, State
-from app.errors import MadeByPairings, NotFound
-from app.models import GridCell, Obligation, Organisation, Person, Reach, Stele, uuid7
+from app.errors import Forbidden, MadeByPairings, NotFound
+from app.models import GridCell, Obligation, Organisation, Person, Reach, Role, Stele, uuid7
 from app.services import access, credits, edits, pairing_duties, progress
 from app.services.access import Caller
 from app.services.dataset import editing, rows, values
@@ -116,7 +116,7 @@ async def put(
     One of a department takes the place of what its pairings would oblige it to in that area.
 
     Raises as `edits.current`, `editing.draft`, `edits.require_inside`, `edits.write`, and
-    `MadeByPairings` for those that follow pairings.
+    `MadeByPairings` for those that follow pairings, and `Forbidden` for a manager's own.
     """
     code = values.plain(code)
     if code.upper().startswith(pairing_duties.PREFIX):
@@ -128,6 +128,12 @@ async def put(
         session, "obligations", {**wish.said, "code": code}, id_=id_, now=now
     )
     await edits.require_inside(session, caller, draft)
+    manager = access.person_of(caller)
+    if manager.role is not Role.admin and manager.id in {
+        draft.attributes["holder_person_id"],
+        await session.scalar(select(Obligation.holder_person_id).where(Obligation.id == id_)),
+    }:
+        raise Forbidden("不能修改自己的履职任务，请由上级管理人员处理。")
     retired_on = edits.retired_on(there, wish, clock.day_of(now))
     edit = await edits.write(
         session, caller, "obligations", there, id_, {**draft.attributes, "retired_on": retired_on},

@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
-from app.errors import CommandFailed, Forbidden, Invalid, NotFound
-from app.models import App, Person, Role, WechatUser, uuid7
+from app.errors import CommandFailed, Forbidden, Invalid, NotFound, WrongState
+from app.models import App, Person, Role, WechatUser, on_roster, uuid7
 from app.services import access, audit, bindings, credits, edits
 from app.services.access import Caller
 from app.services.dataset import editing, roster, rows, values
@@ -77,7 +77,8 @@ async def put(
     """Make or change somebody; another organisation or first day is another membership.
 
     Raises as `edits.current`, `editing.draft`, `edits.require_inside`, `edits.write`, and
-    `Forbidden` where a manager reaches for an admin, or would make one.
+    `Forbidden` where a manager reaches for an admin, or would make one, and `WrongState` where
+    nobody would be left who may administer.
     """
     code = values.plain(code)
     theirs = edits.inside(await access.scope_of(session, caller), Person.organisation_id)
@@ -89,6 +90,8 @@ async def put(
         raise Forbidden("系统管理员只能由系统管理员设置和修改。")
     await edits.require_inside(session, caller, draft)
     retired_on = _retired_on(draft, there, wish, today)
+    if draft.attributes["role"] != Role.admin or retired_on is not None:
+        await _require_another_admin(session, id_, today)
     if retired_on is None:
         await _require_own_phone(session, caller, draft, id_, today)
     edit = await edits.write(
@@ -108,6 +111,17 @@ def _retired_on(draft: Draft, there: Row | None, wish: Wish, today: date) -> dat
     if last is not None and last < today:
         return date.fromordinal(last.toordinal() + 1)
     return edits.retired_on(there, wish, today)
+
+
+async def _require_another_admin(session: AsyncSession, id_: UUID, today: date) -> None:
+    """Somebody is left who may administer. Raises `WrongState`."""
+    admins = (
+        await session.scalars(
+            select(Person.id).where(Person.role == Role.admin, on_roster(today)).with_for_update()
+        )
+    ).all()
+    if list(admins) == [id_]:
+        raise WrongState("这是最后一位系统管理员，请先设置另一位，再修改这一位。")
 
 
 async def _require_own_phone(

@@ -652,3 +652,23 @@ async def test_an_explanation_names_no_patrol_that_one_may_not_see(
     assert seen == [
         [{"day": "2026-11-23", "patrols": patrols}] for patrols in ([], [named], [named])
     ]
+
+
+@time_machine.travel(NOW, tick=False)
+async def test_a_manager_makes_their_own_duty_no_lighter(
+    session: AsyncSession, wang: Member, qian: Member
+) -> None:
+    owed = TWICE_A_MONTH | {"holder_code": "WANG"}
+    refused = await wang.client.put(url(), json=owed)
+    assert (await qian.client.put(url(), json=owed)).status_code == 201
+
+    lighter = await wang.client.put(url(), json=owed | {"times": 1})
+    passed_on = await wang.client.put(url(), json=owed | {"holder_code": "QIAN"})
+
+    assert [(each.status_code, each.json()["code"]) for each in (refused, lighter, passed_on)] == [
+        (403, "forbidden"),
+        (403, "forbidden"),
+        (403, "forbidden"),
+    ]
+    kept = (await session.scalars(select(Obligation))).one()
+    assert (kept.times, kept.holder_person_id) == (2, wang.person.id)

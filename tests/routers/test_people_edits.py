@@ -354,3 +354,22 @@ async def test_a_scoped_key_of_another_enterprise_sees_nobody_else(
     key = client(await an_api_key(session, lake.enterprise))
 
     assert [each["code"] for each in (await key.get("/api/v1/people")).json()["items"]] == ["CHEN"]
+
+
+@time_machine.travel(NOW, tick=False)
+async def test_the_last_admin_stays_one(
+    session: AsyncSession, client: Client, lake: Lake, qian: Member
+) -> None:
+    me = SUN | {"name": "示例钱", "phone": None, "organisation_code": "GWH", "from": None}
+    refused = await qian.client.put(url("QIAN"), json=me | {"role": "member"})
+    gone = await qian.client.put(url("QIAN"), json=me | {"role": "admin", "to": "2026-11-01"})
+    other = await a_person(session, code="A2", organisation_id=lake.committee.id, role=Role.admin)
+    allowed = await client(await a_token(session, other)).put(
+        url("QIAN"), json=me | {"role": "member"}
+    )
+
+    assert [(each.status_code, each.json().get("code")) for each in (refused, gone)] == [
+        (409, "wrong-state"),
+        (409, "wrong-state"),
+    ]
+    assert (allowed.status_code, allowed.json()["role"]) == (200, "member")
