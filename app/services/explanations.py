@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import at_once
 from app.domain import duties
-from app.domain.duties import Run, State
+from app.domain.duties import Run
+from app.domain.progress_texts import STATES
 from app.models import Exemption, ExemptionState, Obligation, Patrol
 from app.services import progress, visibility
 from app.services.access import Caller
@@ -44,13 +45,6 @@ _CHECK_INS: LiteralString = f"""
     ORDER BY v.at, v.id
 """  # noqa: S608  parts of another page
 
-_STATES = {
-    State.on_track: "进度正常",
-    State.due_soon: "即将到期",
-    State.behind: "进度落后",
-    State.overdue: "已逾期",
-    State.done: "已完成",
-}
 # docs/evidence.md says what each check looks at.
 _DOUBTS = {
     "area_of_interest": "位置在服务范围之外",
@@ -245,7 +239,7 @@ def _steps(standing: Standing, facts: Facts, records: _Records, as_of: date) -> 
             "state": how.state,
             "behind": how.behind,
             "next_due_on": how.next_due_on,
-            "text": f"应完成{how.due_by_now}次，已完成{how.done}次{behind}：{_STATES[how.state]}。",
+            "text": f"应完成{how.due_by_now}次，已完成{how.done}次{behind}：{STATES[how.state]}。",
         },
         "forecast": {
             "by": window.to_on,
