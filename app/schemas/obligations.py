@@ -59,6 +59,14 @@ class Days(BaseModel):
     to_on: date = Field(alias="to")
 
 
+class DoneBy(BaseModel):
+    """How the days that count came about: walked, walked by a deputy (代巡), from paper (补录)."""
+
+    own: int
+    proxy: int
+    late_entry: int
+
+
 class Obligation(BaseModel):
     """An obligation as obligations.csv has it, and how it stands in the window of a day."""
 
@@ -68,6 +76,7 @@ class Obligation(BaseModel):
     window: Days
     owed: int
     done: int
+    done_by: DoneBy
     pending: int
     due_by_now: int
     behind: int
@@ -108,6 +117,11 @@ class Obligation(BaseModel):
             window=Days(**{"from": how.window.from_on, "to": how.window.to_on}),
             owed=how.window.owed,
             done=how.done,
+            done_by=DoneBy(
+                own=standing.ways.own,
+                proxy=standing.ways.proxy,
+                late_entry=standing.ways.late_entry,
+            ),
             pending=how.pending,
             due_by_now=how.due_by_now,
             behind=how.behind,

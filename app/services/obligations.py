@@ -18,6 +18,7 @@ from app.services.access import Caller
 from app.services.dataset import editing, rows, values
 from app.services.dataset.rows import Row
 from app.services.edits import Edit, Wish
+from app.services.progress import Ways
 from app.settings import Settings
 
 _LOOKED_THROUGH = 5000
@@ -46,6 +47,7 @@ class Standing:
     holder_name: str
     area_name: str | None
     progress: Progress
+    ways: Ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +152,12 @@ async def standing(session: AsyncSession, found: Sequence[Row], as_of: date) -> 
     if not found:
         return []
     names = await _names(session, [row.id for row in found])
-    stand = await progress.of(session, [(row.id, as_of) for row in found])
-    return [Standing(row, *names[row.id], stand[row.id, as_of]) for row in found]
+    asked = [(row.id, as_of) for row in found]
+    stand, ways = await progress.of(session, asked), await progress.ways_of(session, asked)
+    return [
+        Standing(row, *names[row.id], stand[row.id, as_of], ways.get((row.id, as_of), Ways()))
+        for row in found
+    ]
 
 
 async def _names(

@@ -126,7 +126,9 @@ async def test_paper_counts_once_a_second_manager_accepts_it(
         f"LATE-{UUID(id_).hex}", PatrolOrigin.paper, li.person.id, lake.east_branch.id, "boat",
         date(2026, 11, 10), 5400, 2500, lake.reach.id, "reach", "未见异常", "finished",
     )  # fmt: skip
-    steps = (await qian.client.get("/api/v1/obligations/O-1?explain=1")).json()["explanation"]
+    duty = (await qian.client.get("/api/v1/obligations/O-1?explain=1")).json()
+    assert duty["done_by"] == {"own": 0, "proxy": 0, "late_entry": 1}
+    steps = duty["explanation"]
     assert steps["done"]["days"] == [
         {
             "day": "2026-11-10",

@@ -60,6 +60,7 @@ STANDS = {
     "window": {"from": "2026-11-01", "to": "2026-11-30"},
     "owed": 2,
     "done": 0,
+    "done_by": {"own": 0, "proxy": 0, "late_entry": 0},
     "pending": 0,
     "due_by_now": 1,
     "behind": 1,
