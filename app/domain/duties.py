@@ -67,11 +67,6 @@ class Window:
         ordinal = day.toordinal()
         return sum(max(0, min(last + 1, ordinal) - first) for first, last in self.runs)
 
-    def is_active(self, day: date) -> bool:
-        """Whether a patrol on that day can count."""
-        ordinal = day.toordinal()
-        return any(first <= ordinal <= last for first, last in self.runs)
-
     def slice_end(self, k: int) -> date:
         """The last day of slice `k`, counted from 1."""
         return self.day_number((self.active * k + self.owed - 1) // self.owed)

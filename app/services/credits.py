@@ -404,14 +404,6 @@ async def add(
     await at_once(session, (_ADD, asked))
 
 
-async def judge_check_ins(
-    session: AsyncSession, check_in_ids: Collection[UUID], *, now: datetime
-) -> None:
-    """The same for the patrols of these check-ins."""
-    (rows,) = await at_once(session, (_LOCK_PATROLS, {"check_ins": list(check_in_ids)}))
-    await judge(session, [row.id for row in rows], now=now)
-
-
 async def judge_obligations(
     session: AsyncSession, obligation_ids: Collection[UUID], *, now: datetime
 ) -> None:
