@@ -1,8 +1,9 @@
 """The pages that our messages link to: how to see one's duties, and leave to be reminded."""
 
 import secrets
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from fastapi.responses import HTMLResponse
 
 from app.routers.deps import AppSettings, Limited, Now, WeChatApi
@@ -24,8 +25,13 @@ async def how_to_see(settings: AppSettings) -> HTMLResponse:
 
 
 @router.get("/permits")
-async def give_leave(settings: AppSettings, wechat: WeChatApi, now: Now) -> HTMLResponse:
-    """The button by which a follower allows one reminder, inside WeChat's own browser.
+async def give_leave(
+    settings: AppSettings,
+    wechat: WeChatApi,
+    now: Now,
+    user_agent: Annotated[str, Header()] = "",
+) -> HTMLResponse:
+    """The button by which a follower allows one reminder, inside WeChat's own browser only.
 
     Vendor's page: "服务号订阅通知按钮" (`wx-open-subscribe`). Without a template, or when WeChat
     signs nothing just now, the page says so.
@@ -34,7 +40,8 @@ async def give_leave(settings: AppSettings, wechat: WeChatApi, now: Now) -> HTML
     nonce, timestamp = secrets.token_urlsafe(12), int(now.timestamp())
     url = f"{settings.public_url}/my/permits"
     signature = ""
-    if template is not None and settings.service_account.is_configured:
+    is_wechats = "MicroMessenger" in user_agent
+    if is_wechats and template is not None and settings.service_account.is_configured:
         try:
             signature = await wechat.service_account.page_signature(
                 url, nonce=nonce, timestamp=timestamp
@@ -51,6 +58,7 @@ async def give_leave(settings: AppSettings, wechat: WeChatApi, now: Now) -> HTML
         200,
         policy=policy,
         signature=signature,
+        is_wechats=is_wechats,
         template_id=template.id if template else "",
         app_id=settings.service_account.app_id,
         nonce=nonce,

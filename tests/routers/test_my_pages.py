@@ -41,8 +41,12 @@ async def test_the_page_for_leave_is_signed_for_wechats_button(
         token=SERVICE_ACCOUNT.token,
     )
     state["settings"] = settings
-    answer = await client(None).get("/my/permits")
+    in_wechat = {"User-Agent": "Mozilla/5.0 MicroMessenger/8.0.50"}
+    answer = await client(None).get("/my/permits", headers=in_wechat)
+    elsewhere = await client(None).get("/my/permits")
 
+    assert "<script" not in elsewhere.text
+    assert "请在微信里打开本页" in elsewhere.text
     assert answer.status_code == 200
     assert 'template="TPL-ONCE"' in answer.text
     nonce = re.search(r'nonceStr: "([^"]+)"', answer.text)
@@ -61,7 +65,8 @@ async def test_the_page_for_leave_is_signed_for_wechats_button(
 
 
 async def test_without_a_template_the_page_for_leave_says_so(client: Client) -> None:
-    answer = await client(None).get("/my/permits")
+    in_wechat = {"User-Agent": "Mozilla/5.0 MicroMessenger/8.0.50"}
+    answer = await client(None).get("/my/permits", headers=in_wechat)
 
     assert answer.status_code == 200
     assert "现在还不能在这里设置" in answer.text
