@@ -15,7 +15,7 @@ from app.services import alarms
 from app.services.diagnosis import Finding, Level, of_settings, of_tokens, of_variables
 from app.services.diagnosis.databases import of_database
 from app.services.diagnosis.records import of_records
-from app.settings import MiniProgram, ServiceAccount, Settings
+from app.settings import MessageTemplate, MiniProgram, ServiceAccount, Settings
 from app.wechat.client import WeChat
 from app.wechat.simulator.faults import Fault
 from app.wechat.simulator.platform import Platform
@@ -93,6 +93,15 @@ def test_a_half_configured_app_is_named(
 ) -> None:
     app = ServiceAccount(_env_file=None, **given)  # type: ignore[arg-type]  # pydantic wraps them
     assert of(settings.model_copy(update={"service_account": app}), "服务号")[0] is level
+
+
+def test_an_account_without_a_template_for_reminders_is_named(settings: Settings) -> None:
+    app = ServiceAccount(_env_file=None, app_id="wx1", secret="s", token="t", aes_key=KEY)
+    mute = settings.model_copy(update={"service_account": app}, deep=True)
+
+    assert of(mute, "提醒模板")[0] is Level.warn
+    mute.templates.reminder = MessageTemplate(id="T")
+    assert "提醒模板" not in {each.what for each in of_settings(mute, now=NOW)}
 
 
 def test_a_key_that_others_can_read(settings: Settings, tmp_path: Path) -> None:

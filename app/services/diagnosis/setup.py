@@ -21,6 +21,7 @@ def of_settings(settings: Settings, *, now: datetime) -> list[Finding]:
     return [
         _of_public_url(settings),
         *_of_wechat_apps(settings),
+        *_of_templates(settings),
         _of_secret_key(settings),
         _of_area(settings),
         _of_workdays(settings, now),
@@ -53,6 +54,16 @@ def _of_wechat_apps(settings: Settings) -> Iterator[Finding]:
             yield warn(what, f"消息没有加密；请设 XUNHE_{prefix}_AES_KEY 并选「安全模式」。")
         else:
             yield ok(what, f"已配置，{given.callback_mode} 模式")
+
+
+def _of_templates(settings: Settings) -> Iterator[Finding]:
+    given = settings.templates
+    which = (given.reminder, given.reminder_long_term, given.reminder_service_account)
+    if settings.service_account.is_configured and not any(which):
+        yield warn(
+            "提醒模板",
+            "没有设置，关注的人也收不到进度提示；请设 XUNHE_TEMPLATE_REMINDER，见微信配置文档。",
+        )
 
 
 def _of_secret_key(settings: Settings) -> Finding:
