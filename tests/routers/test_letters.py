@@ -189,7 +189,7 @@ async def test_a_retired_letter_ends_what_hangs_on_it(wang: Member) -> None:
         ({"ends_on": "2025-12-31"}, "invalid", ("/ends_on", "2025-12-31 早于开始的 2026-01-01")),
         ({"signed_on": None}, "invalid", ("/signed_on", "格式不对")),
         ({"signed_on": "yesterday"}, "invalid", ("/signed_on", "日期要写成 2026-06-01 的格式")),
-        ({"reason": None}, "invalid", ("/reason", "格式不对")),
+        ({"reason": 7}, "invalid", ("/reason", "格式不对")),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("chen")

@@ -108,6 +108,7 @@ async def test_the_line_is_what_it_would_be_from_scratch(
             "finished_at": START - away + timedelta(hours=6),
             "findings": "none",
             "note": None,
+            "now": START,
         }
         if origin == "finished first" and patrol_id is not None:
             await finish(session, li.person, patrol_id, **finishing)
