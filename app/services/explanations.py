@@ -17,7 +17,7 @@ from app.domain.progress_texts import STATES
 from app.models import Exemption, ExemptionState, Obligation, Patrol
 from app.services import progress, visibility
 from app.services.access import Caller
-from app.services.credits import IN_AREA, VISIT
+from app.services.crediting import IN_AREA, VISIT
 from app.services.dataset import labels
 from app.services.obligations import Standing
 from app.services.progress import Facts

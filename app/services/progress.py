@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.database import Question, at_once
 from app.domain import duties
 from app.domain.duties import Progress, Run, Terms, Window
-from app.services.credits import IN_AREA, VISIT
+from app.services.crediting import IN_AREA, VISIT
 
 _FIRST, _LAST = date.min.toordinal(), date.max.toordinal()
 

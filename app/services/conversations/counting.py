@@ -14,7 +14,7 @@ from app.domain.duties import Progress
 from app.domain.progress_texts import Tally, name_of
 from app.models import CheckIn
 from app.services import progress
-from app.services.credits import IN_AREA, OUGHT_WITH_PHOTOS, VISIT
+from app.services.crediting import IN_AREA, OUGHT_WITH_PHOTOS, VISIT
 
 # Of `x` (check_in_id, patrol_id, obligation_id, day, how, proxy): with names, and without what is
 # somebody else's own and was not done for them by the sender.
