@@ -151,15 +151,14 @@ async def _good(
     session: AsyncSession, invitation: Invitation | None, user: WechatUser | None, now: datetime
 ) -> Person:
     """The person invited, if the invitation still holds."""
-    if invitation is None or invitation.revoked_at is not None:
+    if invitation is None:
+        raise InvitationUnknown
+    # It may have died a moment ago because the other app brought this one along.
+    is_done = user is not None and user.person_id == invitation.person_id
+    if invitation.revoked_at is not None and not is_done:
         raise InvitationUnknown
     if invitation.used_at is not None:
-        again = (
-            user is not None
-            and invitation.used_by_id == user.id
-            and user.person_id == invitation.person_id
-        )
-        if not again:
+        if not (is_done and user is not None and invitation.used_by_id == user.id):
             raise InvitationUsed
     elif invitation.expires_at <= now:
         raise InvitationUnknown

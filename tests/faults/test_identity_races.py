@@ -177,6 +177,37 @@ async def test_two_managers_say_yes_at_the_same_moment(
     assert await count(session, WechatUser.person_id.in_([p.id for p in people])) == 1
 
 
+async def test_whom_the_other_app_brought_along_is_not_refused_the_code_that_died_of_it(
+    client: Client, session: AsyncSession, state: State
+) -> None:
+    """The same two, one after the other: the first joins the second by unionid."""
+    person = await a_person(session, code="LI")
+    codes = []
+    for _ in App:
+        code, _scene = await invitations.create(
+            session, state["keys"], person, by=None, now=clock.now(), days=30
+        )
+        codes.append(code)
+    await session.commit()
+    tokens = [
+        await signed_in(session, await a_wechat_user(session, app=app, unionid="one-human"))
+        for app in App
+    ]
+
+    answers = [
+        await client(token).post("/api/v1/sessions/invitation", json={"code": code})
+        for token, code in zip(tokens, codes, strict=True)
+    ]
+    stranger = await signed_in(session, await a_wechat_user(session))
+    refused = await client(stranger).post("/api/v1/sessions/invitation", json={"code": codes[1]})
+
+    assert [(each.status_code, each.json()["person"]["code"]) for each in answers] == [
+        (200, "LI"),
+        (200, "LI"),
+    ]
+    assert (refused.status_code, refused.json()["code"]) == (404, "invitation-unknown")
+
+
 async def test_both_apps_bind_one_human_at_the_same_moment(
     client: Client, session: AsyncSession, state: State
 ) -> None:
