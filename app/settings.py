@@ -263,6 +263,39 @@ class Evidence(BaseSettings):
     companion_elsewhere_m: float = Field(1000, gt=0)
 
 
+class TileDatum(StrEnum):
+    """In which datum the tiles of the base map are drawn."""
+
+    wgs84 = "wgs84"
+    gcj02 = "gcj02"
+
+
+class Map(BaseSettings):
+    """The base map of the dashboard; without `tile_url` only our own data is drawn."""
+
+    model_config = _config("XUNHE_MAP_")
+
+    tile_url: str = ""
+    """Such as `https://tiles.example.cn/{z}/{x}/{y}.png`."""
+    tile_datum: TileDatum = TileDatum.wgs84
+    tile_attribution: str = ""
+
+    @field_validator("tile_url")
+    @classmethod
+    def _is_a_tile_address(cls, value: str) -> str:
+        if value and (
+            not value.startswith(("http://", "https://"))
+            or not all(part in value for part in ("{z}", "{x}", "{y}"))
+        ):
+            raise ValueError("must be http(s)://… with {z}, {x} and {y}")
+        return value
+
+    @property
+    def tile_origin(self) -> str:
+        """Where the browser fetches tiles from; empty without a base map."""
+        return "/".join(self.tile_url.split("/")[:3]).replace("{s}", "*")
+
+
 class Settings(BaseSettings):
     """The whole of it; `get_settings()` makes the one of this process."""
 
@@ -290,6 +323,8 @@ class Settings(BaseSettings):
     invitation_days: int = Field(30, ge=1, le=3650)
     hold_days: int = Field(7, ge=1, le=366)
     patrol_open_h: int = Field(12, ge=1, le=168)
+    rank_organisations: bool = False
+    """Whether reports and bulletins may put organisations in an order; people are never ranked."""
 
     database: Database = Field(default_factory=Database)
     service_account: ServiceAccount = Field(default_factory=ServiceAccount)
@@ -299,6 +334,7 @@ class Settings(BaseSettings):
     reminders: Reminders = Field(default_factory=Reminders)
     rate_limit: RateLimits = Field(default_factory=RateLimits)
     evidence: Evidence = Field(default_factory=Evidence)
+    map: Map = Field(default_factory=Map)
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -361,6 +397,7 @@ def get_settings() -> Settings:
             "S3": "XUNHE_S3_",
             "RateLimits": "XUNHE_RATE_LIMIT_",
             "Evidence": "XUNHE_EVIDENCE_",
+            "Map": "XUNHE_MAP_",
         }.get(error.title, "XUNHE_")
         first = error.errors(include_input=False, include_url=False)[0]
         # What stands below the variable's own name is how pydantic went about it.

@@ -48,6 +48,7 @@ from app.models.stele import Stele, SteleKind, StelePrint
 from app.models.subscription import Subscription
 from app.models.track_point import Mark, TrackPoint
 from app.models.waterbody import Waterbody, WaterbodyKind
+from app.models.web_session import WebSession
 from app.models.wechat_token import WechatCircuit, WechatToken
 from app.models.wechat_user import App, WechatUser
 
@@ -132,6 +133,7 @@ __all__ = [
     "Verdict",
     "Waterbody",
     "WaterbodyKind",
+    "WebSession",
     "WechatCircuit",
     "WechatToken",
     "WechatUser",

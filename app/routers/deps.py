@@ -16,7 +16,7 @@ from app.errors import Forbidden, Unauthenticated
 from app.keys import Keys
 from app.models import Person
 from app.schemas.fields import answer_datum
-from app.services import access
+from app.services import access, web_sessions
 from app.services.access import Caller
 from app.settings import Settings
 from app.wechat.client import WeChat
@@ -123,11 +123,35 @@ def _household(address: str) -> str:
     return str(host.ipv4_mapped or ip_network((host, 64), strict=False))
 
 
+WEB_COOKIE = "xunhe_web"
+
+
+def web_cookie(request: Request) -> str | None:
+    """What the dashboard's sign-in left in the browser."""
+    return request.cookies.get(WEB_COOKIE)
+
+
+async def _identify(
+    request: Request, session: AsyncSession, token: str | None, now: datetime
+) -> Caller:
+    """By the token; without one, for reading only, by the sign-in to the dashboard.
+
+    So the dashboard's downloads and pictures go through the API's own doors. Raises
+    `Unauthenticated`.
+    """
+    cookie = web_cookie(request)
+    if token is None and cookie is not None and request.method in {"GET", "HEAD"}:
+        signed = await web_sessions.find(session, cookie, now=now)
+        if signed is not None:
+            return Caller(person=signed.person)
+    return await access.identify(session, token, now=now)
+
+
 async def get_caller(
     request: Request, session: Session, token: Token, now: Now, settings: AppSettings
 ) -> Caller:
     """Whoever holds the token, bound or not, person or program."""
-    caller = await access.identify(session, token, now=now)
+    caller = await _identify(request, session, token, now)
     limits = settings.rate_limit
     limit = limits.per_key if caller.api_key else limits.per_person
     await request.state.limiter.take(caller.bucket, limit, now)
@@ -141,7 +165,7 @@ async def get_visitor(request: Request, token: Token, now: Now, settings: AppSet
     transactions; what they get is detached and may be read only.
     """
     async with request.state.sessions() as session, session.begin():
-        caller = await access.identify(session, token, now=now)
+        caller = await _identify(request, session, token, now)
     limits = settings.rate_limit
     limit = limits.per_key if caller.api_key else limits.per_person
     await request.state.limiter.take(caller.bucket, limit, now)

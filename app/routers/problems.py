@@ -24,6 +24,7 @@ from app.errors import (
     Unexpected,
     XunheError,
 )
+from app.routers.dashboard.pages import is_page, refusal
 
 log = structlog.get_logger(__name__)
 
@@ -133,34 +134,39 @@ def answer(error: XunheError) -> Response:
     )
 
 
-async def _of_ours(_request: Request, error: Exception) -> Response:
+def _answer_to(request: Request, error: XunheError) -> Response:
+    """As a problem document; to whoever looks at the dashboard, as a page."""
+    return refusal(request, error) if is_page(request) else answer(error)
+
+
+async def _of_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, XunheError)  # noqa: S101  registered for this class only
-    return answer(error)
+    return _answer_to(request, error)
 
 
-async def _of_validation(_request: Request, error: Exception) -> Response:
+async def _of_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     if any(each["type"] == "json_invalid" for each in error.errors()):
-        return answer(BadRequest("内容不是完整的 JSON。"))
-    return answer(Invalid(errors=explain_fields(error.errors())))
+        return _answer_to(request, BadRequest("内容不是完整的 JSON。"))
+    return _answer_to(request, Invalid(errors=explain_fields(error.errors())))
 
 
-async def _of_http(_request: Request, error: Exception) -> Response:
+async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     kind = _BY_STATUS.get(error.status_code, Unexpected if error.status_code >= 500 else BadRequest)
-    response = answer(kind())
+    response = _answer_to(request, kind())
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
     return response
 
 
-async def _of_database(_request: Request, error: Exception) -> Response:
+async def _of_database(request: Request, error: Exception) -> Response:
     log.warning("database does not answer", error=type(error).__name__)
-    return answer(DatabaseUnavailable())
+    return _answer_to(request, DatabaseUnavailable())
 
 
-async def _of_anything(_request: Request, _error: Exception) -> Response:
-    response = answer(Unexpected())
+async def _of_anything(request: Request, _error: Exception) -> Response:
+    response = _answer_to(request, Unexpected())
     # This answer leaves outside of the middleware that names all others.
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     if request_id is not None:

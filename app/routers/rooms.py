@@ -7,6 +7,7 @@ from app.routers import (
     calls,
     check_ins,
     consents,
+    dashboard,
     documentation,
     exemptions,
     health,
@@ -53,5 +54,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     photos.router,
     stele_pages.router,
     my_pages.router,
+    *dashboard.ROUTERS,
     wechat.router,
 )

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
-from app.errors import Forbidden, NotBound, Unauthenticated
+from app.errors import Forbidden, NotBound, NotFound, Unauthenticated
 from app.models import ApiKey, Login, Organisation, Person, Role, WechatUser, subtree_of
 
 KEY_PREFIX = "xk_"
@@ -23,7 +23,10 @@ def token_hash(token: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A WeChat user with a login (`person` once bound), or a program with an API key."""
+    """A WeChat user with a login (`person` once bound), or a program with an API key.
+
+    Whoever is signed in to the dashboard is a person without a login.
+    """
 
     login: Login | None = None
     wechat_user: WechatUser | None = None
@@ -123,6 +126,22 @@ async def scope_of(session: AsyncSession, caller: Caller) -> Collection[UUID] | 
         root = caller.person.organisation_id
     else:
         return ()
+    return (await session.scalars(subtree_of([root]))).all()
+
+
+async def within(
+    session: AsyncSession, caller: Caller, organisation: str | None
+) -> Collection[UUID] | None:
+    """As `scope_of`, narrowed to an organisation of this code and all below it, if one is given.
+
+    Raises `NotFound` where there is none, or it lies outside of what the caller may see.
+    """
+    scope = await scope_of(session, caller)
+    if organisation is None:
+        return scope
+    root = await session.scalar(select(Organisation.id).where(Organisation.code == organisation))
+    if root is None or (scope is not None and root not in scope):
+        raise NotFound("没有找到这个组织。")
     return (await session.scalars(subtree_of([root]))).all()
 
 

@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import AuditEntry, Person
+from app.services.access import Caller
 
 
 async def record(
@@ -40,3 +41,16 @@ async def record(
     session.add(entry)
     await session.flush()
     return entry
+
+
+async def seen(
+    session: AsyncSession, caller: Caller, subject: str, *, now: datetime, reason: str | None = None
+) -> None:
+    """Write down that somebody looked at personal data of others (a track, a phone, an export).
+
+    Nothing about one's own. For a program, `via` names its key.
+    """
+    if caller.person is not None and subject == f"person:{caller.person.code}":
+        return
+    via = f"key:{caller.api_key.prefix}" if caller.api_key else "api" if caller.login else "web"
+    await record(session, caller.person, "see", subject, via=via, reason=reason, now=now)
