@@ -11,7 +11,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import at_once
-from app.domain import duties
+from app.domain import duties, evidence_texts
 from app.domain.duties import Run
 from app.domain.progress_texts import STATES
 from app.models import Exemption, ExemptionState, Obligation, Patrol
@@ -44,27 +44,6 @@ _CHECK_INS: LiteralString = f"""
     ) v ON {IN_AREA}
     ORDER BY v.at, v.id
 """  # noqa: S608  parts of another page
-
-# docs/evidence.md says what each check looks at.
-_DOUBTS = {
-    "area_of_interest": "位置在服务范围之外",
-    "accuracy": "定位精度不够",
-    "stele_distance": "离所报的界碑太远",
-    "stele_nearest": "附近有更近的界碑",
-    "stele_code": "界碑二维码不是我们的",
-    "stele_print": "界碑二维码已经停用",
-    "clock": "手机时间超前",
-    "age": "记录送来得太晚",
-    "patrol_time": "不在这次巡河的时间之内",
-    "speed": "与前后记录相比移动过快",
-    "companion_elsewhere": "同行人当时在别处",
-    "identical_coordinates": "多日坐标完全相同",
-    "device": "同一部手机短时间内被多人使用",
-    "photo_type": "照片不像是相机拍的",
-    "photo_taken": "照片拍摄时间与记录不符",
-    "photo_reused": "照片以前用过",
-    "photo_near_same": "照片与以前的几乎相同",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +261,7 @@ def _days(id_: UUID, records: _Records) -> tuple[list[Any], list[Any]]:
 def _doubt(visit: Any) -> dict[str, Any]:
     """Why a check-in does not count yet."""
     failed = [entry["check"] for entry in visit.evidence if entry["passed"] is False]
-    reasons = [_DOUBTS[check] for check in failed if check in _DOUBTS]
+    reasons = evidence_texts.doubts(visit.evidence)
     return {
         "id": visit.id,
         "failed": failed,
