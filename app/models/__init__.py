@@ -40,6 +40,7 @@ from app.models.reminder import (
     ReminderKind,
     ReminderState,
 )
+from app.models.roster_conflict import ConflictState, RosterConflict
 from app.models.rulebook import Rulebook
 from app.models.send_lease import SendLease
 from app.models.send_permit import SendPermit
@@ -71,6 +72,7 @@ __all__ = [
     "CheckIn",
     "CheckInVerdict",
     "Companion",
+    "ConflictState",
     "Consent",
     "Conversation",
     "Credit",
@@ -119,6 +121,7 @@ __all__ = [
     "ReminderKind",
     "ReminderState",
     "Role",
+    "RosterConflict",
     "Rulebook",
     "SendLease",
     "SendPermit",
