@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +26,7 @@ _PHOTOS = text(
 
 # Later is who was received later; the id decides between two of one instant.
 _EARLIER_USE = """
-      SELECT c.person_id, c.patrol_id, c.lon, c.lat
+      SELECT c.person_id, c.patrol_id, c.lon, c.lat, o.id AS photo_id, o.check_in_id
       FROM photos o JOIN check_ins c ON c.id = o.check_in_id AND c.withdrawn_at IS NULL
       WHERE o.sha256 = {sha256} AND o.check_in_id <> p.check_in_id
         AND (o.received_at, o.id) < (p.received_at, p.id)
@@ -103,6 +104,31 @@ async def facts_of(
             )
         )
     return facts
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier photo that one resembles: the same bytes, or `near`ly the same picture."""
+
+    of_photo_id: UUID
+    near: bool
+    photo_id: UUID
+    check_in_id: UUID
+    patrol_id: UUID
+    person_id: UUID
+
+
+async def earlier_of(
+    session: AsyncSession, check_in_id: UUID, *, near_same_bits: int = 3, most: int = 4
+) -> Sequence[Earlier]:
+    """The latest photos on other check-ins that those of this one resemble, some for each."""
+    bounds: dict[str, Any] = {"most": most, "bits": near_same_bits}
+    rows = await session.execute(_USES, {"check_in_ids": [check_in_id], **bounds})
+    found = [
+        Earlier(row.id, row.near, row.photo_id, row.check_in_id, row.patrol_id, row.person_id)
+        for row in rows
+    ]
+    return sorted(found, key=lambda each: (each.of_photo_id, each.near))
 
 
 async def touched_by(

@@ -39,7 +39,7 @@ async def review(
     check_in = await session.scalar(statement)
     if check_in is None:
         raise NotFound
-    if reviewer.id in await _walkers(session, check_in):
+    if reviewer.id in await walkers(session, check_in):
         raise Forbidden("不能审核自己的记录，或自己参加的巡河，请由其他管理人员审核。")
     before = check_in.verdict
     await judging.conclude(
@@ -104,7 +104,7 @@ async def answer(
     await session.flush()
 
 
-async def _walkers(session: AsyncSession, check_in: CheckIn) -> set[UUID]:
+async def walkers(session: AsyncSession, check_in: CheckIn) -> set[UUID]:
     """Everybody who took part: the sender, the patrol's walker and their companions."""
     others = select(Patrol.person_id).where(Patrol.id == check_in.patrol_id)
     along = select(Companion.person_id).where(
