@@ -11,7 +11,8 @@ from app.routers.middleware import etag_of
 from app.schemas.fields import Code, Day
 from app.schemas.pages import Page, page_of, read_cursor
 from app.schemas.patrols import Appended, NewFinish, NewPatrol, NewPoints, Patrol
-from app.services import companions, patrol_lists, patrols, tracks
+from app.schemas.tracks import Track
+from app.services import companions, patrol_lists, patrols, track_lines, tracks
 from app.services.access import Caller
 from app.services.patrol_lists import Shown, Wanted
 from app.services.patrols import NewPatrol as Said
@@ -105,6 +106,12 @@ async def decline_patrol(id: UUID, session: Session, me: Me, now: Now) -> None:
 async def get_patrol(id: UUID, session: Session, caller: Reader, response: Response) -> Patrol:
     """One patrol as it now stands."""
     return await _shown(session, caller, id, response)
+
+
+@router.get("/{id}/track", dependencies=[InDatum])
+async def get_track(id: UUID, session: Session, caller: Reader, now: Now) -> Track:
+    """The line walked, with times; of one's own people only, and that it was seen is kept."""
+    return Track.of(await track_lines.look_at(session, caller, id, now=now))
 
 
 def wanted(

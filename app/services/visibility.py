@@ -64,6 +64,24 @@ async def patrols_for(
     return or_(*own, Patrol.organisation_id.in_(scope), Patrol.id.in_(placed))
 
 
+async def tracks_for(session: AsyncSession, caller: Caller) -> ColumnElement[bool]:
+    """The condition under which the caller may see the line of a patrol.
+
+    One's own and those one walked along; for managers those of their people, whoever's the place
+    is. Programs see none.
+    """
+    if caller.person is None or caller.api_key is not None:
+        return false()
+    scope = await access.scope_of(session, caller)
+    if scope is None:
+        return true()
+    return or_(
+        Patrol.person_id == caller.person.id,
+        Patrol.id.in_(walked_along(caller.person.id)),
+        Patrol.organisation_id.in_(scope),
+    )
+
+
 def check_ins_in(organisation_ids: Collection[UUID]) -> ColumnElement[bool]:
     """Check-ins that belong to these organisations, by their person then or by their place."""
     return or_(
