@@ -16,9 +16,13 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.routing import Mount, Route
 
+from app.keys import Keys
 from app.main import create_app
-from app.models import App, Application, ApplicationKind, ApplicationState, Call
+from app.models import App, Application, ApplicationKind, ApplicationState, Call, Person
 from app.routers import rooms
+from app.routers.deps import WEB_COOKIE
+from app.services import web_sessions
+from app.state import State
 from tests.conftest import Client, Lake, Member
 from tests.factories import a_login, a_person, a_token, a_wechat_user
 
@@ -129,6 +133,8 @@ BODIES: Mapping[str, object] = {
     "POST /api/v1/calls/{id}/phoned": {"note": "已电话"},
     "POST /api/v1/sync": {"operations": [OPERATION]},
 }
+# What the dashboard's own forms send, besides the token that each of them carries.
+FORMS: Mapping[str, Mapping[str, str]] = {}
 QUERIES: Mapping[str, Mapping[str, str]] = {
     "GET /api/v1/me/colleagues": {"q": "示例"},
     "GET /api/v1/locate": {"lon": "103.01", "lat": "24.9", "datum": "wgs84"},
@@ -150,10 +156,10 @@ def _path(route: str, ids: Ids) -> str:
         "exemptions": EXEMPTION,
         "late-entries": LATE_ENTRY,
     }
-    parts = path.split("/")
-    if len(parts) > 3 and parts[3] in noun:
-        path = path.replace("{id}", noun[parts[3]]).replace("{check_in_id}", ids.check_in)
-    code = CODES.get(parts[3] if len(parts) > 3 else "", "JB-02")
+    about = path.split("/{", 1)[0].rsplit("/", 1)[-1]
+    if about in noun:
+        path = path.replace("{id}", noun[about]).replace("{check_in_id}", ids.check_in)
+    code = CODES.get(about, "JB-02")
     path = path.replace("{photo_id}", ids.photo).replace("{number}", "L-CHEN")
     return path.replace("{code}", code).replace("{name}", "MP_verify")
 
@@ -171,6 +177,8 @@ async def _ask(client: httpx.AsyncClient, route: str, ids: Ids) -> httpx.Respons
         given |= {"data": {"id": str(uuid4())}, "files": {"file": ("1.jpg", _jpeg(), "image/jpeg")}}
     elif route in BODIES:
         given |= {"json": BODIES[route]}
+    elif route in FORMS:
+        given |= {"data": FORMS[route]}
     return await client.request(method, _path(route, ids), **given)
 
 
@@ -204,12 +212,27 @@ async def _arrange(session: AsyncSession, li: Member) -> Ids:
     return Ids(visit, patrol, photo, str(application.id), str(call.id))
 
 
+async def _enter(
+    client: httpx.AsyncClient, session: AsyncSession, keys: Keys, person: Person, *, ended: bool
+) -> None:
+    """Sign the person in to the dashboard as well, in the browser and on each of its forms."""
+    cookie = await web_sessions.begin(session, person, via="link", now=datetime.now(UTC))
+    signed = await web_sessions.find(session, cookie, now=datetime.now(UTC))
+    assert signed is not None
+    if ended:
+        await web_sessions.end(session, signed, now=datetime.now(UTC))
+    await session.commit()
+    client.cookies.set(WEB_COOKIE, cookie)
+    client.headers["X-Form-Token"] = web_sessions.form_token(keys, signed)
+
+
 Ask = Callable[[str], Awaitable[dict[str, int]]]
 
 
 @pytest.fixture
 async def ask(
     session: AsyncSession,
+    state: State,
     client: Client,
     lake: Lake,
     li: Member,
@@ -262,6 +285,10 @@ async def ask(
         "other's key": west_program,
     }
     assert list(clients) == ROLES
+    clients["forged"].cookies.set(WEB_COOKIE, "forged")
+    await _enter(clients["expired"], session, state["keys"], qian.person, ended=True)
+    for role, member in (("other's manager", zhao), ("manager", wang), ("admin", qian)):
+        await _enter(clients[role], session, state["keys"], member.person, ended=False)
 
     async def asking(route: str) -> dict[str, int]:
         ids, got = Ids(), {}
