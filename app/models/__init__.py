@@ -44,6 +44,7 @@ from app.models.roster_conflict import ConflictState, RosterConflict
 from app.models.rulebook import Rulebook
 from app.models.send_lease import SendLease
 from app.models.send_permit import SendPermit
+from app.models.sign_in_ticket import SignInTicket
 from app.models.standing import StaleStanding, Standing
 from app.models.stele import Stele, SteleKind, StelePrint
 from app.models.subscription import Subscription
@@ -125,6 +126,7 @@ __all__ = [
     "Rulebook",
     "SendLease",
     "SendPermit",
+    "SignInTicket",
     "Source",
     "StaleStanding",
     "Standing",
