@@ -40,6 +40,7 @@ class CheckIn(Base):
 
     __tablename__ = "check_ins"
     __table_args__ = (
+        Index(None, "at", "id"),
         Index(None, "person_id", "at"),
         Index(None, "organisation_id", "at"),
         Index(None, "grid_cell_id", "at"),
