@@ -49,6 +49,7 @@ from app.models.standing import StaleStanding, Standing
 from app.models.stele import Stele, SteleKind, StelePrint
 from app.models.subscription import Subscription
 from app.models.track_point import Mark, TrackPoint
+from app.models.visit_day import StaleVisitDay, VisitDay
 from app.models.waterbody import Waterbody, WaterbodyKind
 from app.models.web_session import WebSession
 from app.models.wechat_token import WechatCircuit, WechatToken
@@ -129,6 +130,7 @@ __all__ = [
     "SignInTicket",
     "Source",
     "StaleStanding",
+    "StaleVisitDay",
     "Standing",
     "Stele",
     "SteleKind",
@@ -136,6 +138,7 @@ __all__ = [
     "Subscription",
     "TrackPoint",
     "Verdict",
+    "VisitDay",
     "Waterbody",
     "WaterbodyKind",
     "WebSession",
