@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Mapping
 
 from app.settings import BadSettings, Settings
 
@@ -12,10 +13,27 @@ _LEAST_CHARACTERS = 16
 
 
 class Keys:
-    """One key a purpose, so that a signature made for one thing never stands for another."""
+    """One key a purpose, so that a signature made for one thing never stands for another.
 
-    def __init__(self, root: bytes) -> None:
+    The record chain's key has versions, each from a secret of its own; the first is from the root
+    unless `chain` names another. What an older version signed still verifies.
+    """
+
+    def __init__(self, root: bytes, chain: Mapping[int, bytes] | None = None) -> None:
         self._root = root
+        self._chain = {
+            version: hmac.digest(secret, f"record-chain:v{version}".encode(), hashlib.sha256)
+            for version, secret in ({1: root} | dict(chain or {})).items()
+        }
+
+    @property
+    def chain_version(self) -> int:
+        """The version that signs now."""
+        return max(self._chain)
+
+    def chain_key(self, version: int) -> bytes | None:
+        """The record chain's key of this version; None for one that nobody gave us."""
+        return self._chain.get(version)
 
     def key(self, purpose: str) -> bytes:
         """32 bytes, always the same for the same purpose."""
@@ -28,7 +46,11 @@ class Keys:
 
 def open_keys(settings: Settings) -> Keys:
     """The keys of `secret_of` these settings. Raises `BadSettings`."""
-    return Keys(secret_of(settings).encode())
+    chain = {
+        version: secret.get_secret_value().encode()
+        for version, secret in settings.chain_secrets.items()
+    }
+    return Keys(secret_of(settings).encode(), chain)
 
 
 def secret_of(settings: Settings) -> str:

@@ -305,6 +305,8 @@ class Settings(BaseSettings):
     media_url: str | None = None
     public_url: str = "http://127.0.0.1:8000"
     secret_key: SecretStr | None = None
+    chain_secrets: Annotated[dict[int, SecretStr], NoDecode] = {}
+    """Secrets of the record chain by version, `2:secret,3:secret`; the highest signs."""
     wechat_api_url: str = "https://api.weixin.qq.com"
     area_of_interest: Path | None = None
     count_from: date | None = None
@@ -341,6 +343,22 @@ class Settings(BaseSettings):
     def _split_at_commas(cls, value: Any) -> Any:
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("chain_secrets", mode="before")
+    @classmethod
+    def _split_at_versions(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        parts = [part.strip().partition(":") for part in value.split(",") if part.strip()]
+        return {version: secret for version, _, secret in parts}
+
+    @field_validator("chain_secrets")
+    @classmethod
+    def _are_long_enough(cls, value: dict[int, SecretStr]) -> dict[int, SecretStr]:
+        for version, secret in value.items():
+            if not 1 <= version <= 9999 or len(secret.get_secret_value()) < 16:
+                raise ValueError("must be version:secret, of at least 16 characters each")
         return value
 
     @field_validator("media_url")
