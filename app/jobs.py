@@ -17,6 +17,7 @@ from app.services import (
     patrols,
     renditions,
     unionids,
+    visit_days,
 )
 from app.services.reminders import delivering, planning
 
@@ -164,3 +165,11 @@ async def forget_callbacks(context: JobContext, timestamp: int) -> None:  # noqa
     state: Any = context.additional_context["state"]
     async with state["sessions"]() as session, session.begin():
         await callbacks.forget(session, now=clock.now())
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="count_visit_days", pass_context=True, queueing_lock="count_visit_days")
+async def count_visit_days(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  the tick's
+    """Count again the visits of the days on which a check-in changed."""
+    state: Any = context.additional_context["state"]
+    await visit_days.refresh(state["sessions"])

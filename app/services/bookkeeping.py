@@ -1,4 +1,7 @@
-"""Bookkeeping: whether credits, standings and duties of pairings are what the facts say."""
+"""Bookkeeping: whether what is kept beside the facts is what the facts say.
+
+That is: credits, standings, duties of pairings, and visits by day.
+"""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import date, datetime
@@ -11,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import clock
 from app.database import at_once
 from app.domain import duties
-from app.services import credits, pairing_duties, progress, rulebook
+from app.services import credits, pairing_duties, progress, rulebook, visit_days
 from app.services.credits import Difference
 from app.settings import Settings
 
@@ -46,6 +49,8 @@ async def faults(
 
     The session should see one snapshot. Takes the memory of a thousand rows, whatever there is.
     """
+    async for line in _wrong_visits(session, told):
+        yield line
     book = await rulebook.read(session)
     if book is None:
         return
@@ -75,6 +80,12 @@ async def remarks(session: AsyncSession, settings: Settings) -> list[str]:
     if rulebook.differs(book, settings):
         return ["履职是按原来的设置核算的（起算日、挂钩任务与现在不同），服务启动时会重新核算。"]
     return []
+
+
+async def _wrong_visits(session: AsyncSession, told: Told) -> AsyncIterator[str]:
+    told("网格到访", 0)
+    async for each in visit_days.differences(session, lambda done: told("网格到访", done)):
+        yield f"网格到访不符：{each.cell}，{each.day}，记为 {each.noted} 次，应为 {each.counted} 次"
 
 
 async def _named(session: AsyncSession, differences: Sequence[Difference]) -> list[str]:

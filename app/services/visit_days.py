@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import LiteralString
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.database import at_once
 
@@ -98,11 +98,16 @@ class Difference:
     counted: int
 
 
-async def recount(session: AsyncSession) -> bool:
-    """Count the marked days again, a month's worth at most; whether there may be more.
+async def refresh(sessions: async_sessionmaker[AsyncSession]) -> None:
+    """Count all marked days again, some in a transaction; marks that come meanwhile stay."""
+    more = True
+    while more:
+        async with sessions() as session, session.begin():
+            more = await recount(session)
 
-    Commit, and call it again while it says so. Marks that come meanwhile stay for another time.
-    """
+
+async def recount(session: AsyncSession) -> bool:
+    """Count the marked days again, a month's worth at most; whether there may be more."""
     _, taken = await at_once(session, (_HOLD, {"lock": _LOCK}), (_TAKE, {"most": _DAYS_TOGETHER}))
     days = sorted({row.day for row in taken})
     if days:
