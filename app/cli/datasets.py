@@ -1,5 +1,6 @@
 """A folder of plain files in, and out again: `import`, `export`."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
@@ -26,13 +27,23 @@ def import_(
         bool, typer.Option("--deactivate-missing", help="停用文件里已经没有的行（不删除）。")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="停用超过一成也照办。")] = False,
+    written_at: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d"],
+            help="文件写成的时间（不写时区的按北京时间）；默认看每个文件的修改时间。"
+            "此后在管理页面改过的行不覆盖。",
+        ),
+    ] = None,
     template: Annotated[Path | None, typer.Option(help="不导入，只写一份 XLSX 模板。")] = None,
 ) -> None:
     """导入数据集；有一处不对就什么都不写，并逐行列出。"""
-    from app.clock import now
+    from app.clock import LAKE, now
     from app.domain.datum import Datum
     from app.services import dataset
 
+    if written_at is not None and written_at.tzinfo is None:
+        written_at = written_at.replace(tzinfo=LAKE)
     if (folder is None) == (template is None):
         raise typer.BadParameter("请给出数据集文件夹，或用 --template 给出模板的文件名。")
     with refusals():
@@ -57,6 +68,7 @@ def import_(
                     dry_run=dry_run,
                     deactivate_missing=deactivate_missing,
                     yes=yes,
+                    written_at=written_at,
                     area_of_interest=area,
                     progress=told,
                 )

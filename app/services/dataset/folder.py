@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from shapely.geometry.base import BaseGeometry
@@ -20,6 +21,8 @@ class Contents:
     """What a folder held. `unread` are the stems of files about which nothing can be said."""
 
     sheets: list[Sheet] = field(default_factory=list)
+    written_at: dict[str, datetime] = field(default_factory=dict)
+    """By stem: when its file was last written."""
     faults: list[Fault] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
@@ -42,8 +45,10 @@ def read_folder(
     for number, table in enumerate(present):
         progress("读取 " + table.file, number, len(present))
         reader: Callable[[Path, Table], Raw] = read_geojson if table.shapes else read_csv
+        path = paths.pop(table.file)
+        contents.written_at[table.stem] = _written_at(path)
         try:
-            raws[table.stem] = reader(paths.pop(table.file), table)
+            raws[table.stem] = reader(path, table)
         except BadDataset as error:
             contents.faults += error.faults
             contents.unread.add(table.stem)
@@ -59,7 +64,12 @@ def read_folder(
     return contents
 
 
+def _written_at(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
 def _add_sheets(workbook: Path, raws: dict[str, Raw], contents: Contents) -> None:
+    written_at = _written_at(workbook)
     try:
         sheets = read_workbook(workbook)
     except BadDataset as error:
@@ -75,6 +85,7 @@ def _add_sheets(workbook: Path, raws: dict[str, Raw], contents: Contents) -> Non
             what = f"{raw.table.file} 里也有这张表，只能留一处"
             contents.faults.append(Fault(raw.file, 1, "", what))
         raws[raw.table.stem] = raw
+        contents.written_at[raw.table.stem] = written_at
 
 
 def _take(raw: Raw, contents: Contents, datum: Datum, area: BaseGeometry | None) -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Table, func, select, text, update
@@ -20,9 +21,11 @@ from app.services.dataset import books, documents, doubts, roster
 from app.services.dataset.books import Touched
 from app.services.dataset.checking import check
 from app.services.dataset.columns import Columns, Values, complete, resolved
+from app.services.dataset.conflicts import Conflict, leave_alone
 from app.services.dataset.faults import BadDataset, Fault
 from app.services.dataset.folder import Contents, read_folder
 from app.services.dataset.register import TABLE_OF, Register, load
+from app.services.dataset.remembering import remember
 from app.services.dataset.selecting import among
 from app.services.dataset.sheets import Progress, Sheet
 from app.services.dataset.summary import Counts, Summary
@@ -45,15 +48,17 @@ async def import_folder(
     dry_run: bool = False,
     deactivate_missing: bool = False,
     yes: bool = False,
+    written_at: datetime | None = None,
     area_of_interest: BaseGeometry | None = None,
     progress: Progress = _silent,
 ) -> Summary:
     """Bring the database to what the folder says; the caller commits.
 
     `datum` is that of the drawings; `deactivate_missing` retires rows that a file no longer has,
-    beyond 10 % of a table only with `yes`; `settings` say how duties count. Raises `BadDataset`
-    with every fault; then, and with `dry_run`, nothing was written, neither to the database nor to
-    `documents_dir`.
+    beyond 10 % of a table only with `yes`; `settings` say how duties count. Rows that managers
+    edited after their file was written (`written_at`, if given) are left alone and listed. Raises
+    `BadDataset` with every fault; then, and with `dry_run`, nothing was written, neither to the
+    database nor to `documents_dir`.
     """
     with _without_collecting():
         return await _import(
@@ -66,6 +71,7 @@ async def import_folder(
             dry_run=dry_run,
             deactivate_missing=deactivate_missing,
             yes=yes,
+            written_at=written_at,
             area_of_interest=area_of_interest,
             progress=progress,
         )
@@ -94,10 +100,13 @@ async def _import(
     dry_run: bool,
     deactivate_missing: bool,
     yes: bool,
+    written_at: datetime | None,
     area_of_interest: BaseGeometry | None,
     progress: Progress,
 ) -> Summary:
     contents = read_folder(folder, datum, area_of_interest, progress)
+    if written_at is not None:
+        contents.written_at = dict.fromkeys(contents.written_at, written_at)
     async with session.begin_nested() as savepoint:
         await _hold_off_others(session, contents.sheets)
         touched = Touched()
@@ -106,8 +115,14 @@ async def _import(
         register.unread = contents.unread
         columns, papers = _judge(contents, register, folder, now)
         retiring = _missing(contents.sheets, register) if deactivate_missing else {}
+        found: list[Conflict] = []
+        if not contents.faults:
+            found = await leave_alone(session, contents, columns, register, retiring, day_of(now))
         _refuse(contents, register, columns, retiring, yes)
         summary = Summary(warnings=contents.warnings, dry_run=dry_run)
+        summary.conflicts, is_news = await remember(
+            session, found, columns.keys(), with_missing=deactivate_missing, now=now
+        )
         for sheet in contents.sheets:
             ids = retiring.get(sheet.table.stem, [])
             await _retire(session, sheet, ids, day_of(now))
@@ -123,8 +138,10 @@ async def _import(
             await savepoint.rollback()
             return summary
         documents.keep(papers, documents_dir)
-        if not summary.changes_nothing:
-            after = {file: asdict(counts) for file, counts in summary.files.items()}
+        if not summary.changes_nothing or is_news:
+            after: dict[str, Any] = {file: asdict(n) for file, n in summary.files.items()}
+            if summary.conflicts:
+                after["conflicts"] = list(map(str, summary.conflicts))
             session.add(
                 AuditEntry(at=now, via="cli", action="dataset.import", subject="dataset",
                            after=after)

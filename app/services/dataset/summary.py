@@ -1,6 +1,9 @@
 """Summary: what an import did, file by file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from app.services.dataset.conflicts import Conflict
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Summary:
 
     files: dict[str, Counts] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    conflicts: Sequence[Conflict] = ()
+    """What managers edited after the files were written, and they say otherwise: as it was."""
     dry_run: bool = False
 
     @property
@@ -38,6 +43,12 @@ class Summary:
             f"未变 {counts.unchanged}，停用 {counts.retired}"
             for file, counts in self.files.items()
         ]
+        if self.conflicts:
+            lines.append(
+                f"有 {len(self.conflicts)} 行在文件写成以后被修改过，没有覆盖，"
+                "请到管理页面“名册—导入冲突”决定："
+            )
+            lines += map(str, self.conflicts)
         if self.dry_run:
             lines.append(
                 "检查通过，与现有数据一致，没有变化。"
