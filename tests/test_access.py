@@ -146,9 +146,10 @@ CODES = {"people": "LI", "posts": "Z-LI", "obligations": "O-LI"}
 
 
 def _path(route: str, ids: Ids) -> str:
-    path = route.split(" ", 1)[1].replace(":path}", "}")
+    path = route.split(" ", 1)[1].replace(":path}", "}").replace("{collection}", "check_ins")
     noun = {
         "check-ins": ids.check_in,
+        "items": ids.check_in,
         "patrols": ids.patrol,
         "applications": ids.application,
         "calls": ids.call,
@@ -294,7 +295,7 @@ async def ask(
         ids, got = Ids(), {}
         for role in ROLES:
             # What one role has changed is not what the next one asks about.
-            if "id}" in route and (ids == Ids() or not route.startswith("GET")):
+            if re.search(r"id(:path)?}", route) and (ids == Ids() or not route.startswith("GET")):
                 ids = await _arrange(session, li)
             got[role] = (await _ask(clients[role], route, ids)).status_code
         return got

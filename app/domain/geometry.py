@@ -6,6 +6,7 @@ a bare web framework. A web process calls `load` while its first requests come i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -179,3 +180,37 @@ def around(lon: float, lat: float, radius_m: float) -> str:
         if radius_m > 0
         else f"({lon!r},{lat!r}),({lon!r},{lat!r})"
     )
+
+
+def geojson_of(wkbs: Sequence[bytes]) -> list[str]:
+    """Each shape as GeoJSON (RFC 7946): outer rings anticlockwise, 7 decimals, which is 1 cm."""
+    import numpy
+    import shapely
+
+    shapes: Any = shapely.orient_polygons(shapely.from_wkb(wkbs), exterior_cw=False)
+    shapes = shapely.transform(shapes, lambda points: numpy.round(points, 7))
+    return [str(text) for text in shapely.to_geojson(shapes)]
+
+
+def geojson_of_point(lon: float, lat: float) -> str:
+    """The same of a point."""
+    return f'{{"type":"Point","coordinates":[{round(lon, 7)},{round(lat, 7)}]}}'
+
+
+def meeting(
+    wkbs: Sequence[bytes], boxes: Sequence[tuple[float, float, float, float]]
+) -> list[bool]:
+    """Whether each shape meets one of the boxes (west, south, east, north), edges included."""
+    import numpy
+    import shapely
+
+    shapes = shapely.from_wkb(wkbs)
+    meets = numpy.zeros(len(wkbs), bool)
+    for west, south, east, north in boxes:
+        if west < east and south < north:
+            area = shapely.box(west, south, east, north)
+        else:  # a polygon without an inside is none
+            area = shapely.LineString([(west, south), (east, north)])
+            area = shapely.Point(west, south) if (west, south) == (east, north) else area
+        meets |= shapely.intersects(shapes, area)
+    return [bool(each) for each in meets]

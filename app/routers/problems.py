@@ -105,6 +105,9 @@ def _sentence(error: Any) -> str:
     return _SENTENCES.get(error["type"], "格式不对").format(**values)
 
 
+_IN_HEADERS = frozenset({"retry_after", "challenge"})
+
+
 def body_of(error: XunheError) -> dict[str, object]:
     """The members of the problem document."""
     body: dict[str, object] = {
@@ -115,7 +118,7 @@ def body_of(error: XunheError) -> dict[str, object]:
     }
     if error.detail:
         body["detail"] = error.detail
-    return body | {name: value for name, value in error.members.items() if name != "retry_after"}
+    return body | {name: value for name, value in error.members.items() if name not in _IN_HEADERS}
 
 
 def answer(error: XunheError) -> Response:
@@ -125,7 +128,7 @@ def answer(error: XunheError) -> Response:
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
     if error.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = str(error.members.get("challenge", "Bearer"))
     return Response(
         orjson.dumps(body_of(error)),
         status_code=error.status,

@@ -16,6 +16,7 @@ from app.routers import (
     me,
     my_pages,
     obligations,
+    ogc,
     pairings,
     patrols,
     people,
@@ -55,5 +56,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     stele_pages.router,
     my_pages.router,
     *dashboard.ROUTERS,
+    *ogc.ROUTERS,
     wechat.router,
 )

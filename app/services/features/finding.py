@@ -1,0 +1,262 @@
+"""Finding features: a page of them in their everlasting order, one by its id, how far they reach.
+
+Who asks for a box is answered exactly: an index on bounding boxes finds the candidates, those
+inside as a whole are taken as they are, and the few on its rim are tested with shapely. A box that
+holds few candidates is read as a whole and put in order; else the order is walked and the box is a
+condition. Left to itself the planner, which knows nothing about boxes, walks a million rows for
+ten features.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Uuid,
+    and_,
+    any_,
+    func,
+    literal,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import clock
+from app.domain import geometry
+from app.errors import NotFound
+from app.services.access import Caller
+from app.services.features.collection import Box, Collection, Source
+
+_FEW = 5_000
+_COUNTED_AGAIN = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which features. `boxes`: what meets any of them; none = everywhere.
+
+    `from_at` and `to_at` are inclusive; what has no time matches every time. `matching` are values
+    of properties, `after` the key of the last feature of the page before.
+    """
+
+    limit: int
+    boxes: Sequence[Box] = ()
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    matching: Mapping[str, str] = field(default_factory=dict)
+    after: Sequence[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A feature; `geometry` is GeoJSON, written already."""
+
+    id: str
+    geometry: str
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`after` is what to go on with, if there is more.
+
+    `matched` is how many match in all. It is counted for the first page, and for later ones where
+    that is little work; else it is None.
+    """
+
+    features: Sequence[Feature]
+    after: Sequence[Any] | None
+    matched: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Which:
+    """The rows of a page and one more if there is one, in order, and how many match in all."""
+
+    rows: Sequence[UUID]
+    matched: int | None
+
+
+async def page(
+    session: AsyncSession, caller: Caller | None, collection: Collection, wanted: Wanted
+) -> Page:
+    """Up to `limit` features after the cursor's place."""
+    source = collection.source
+    if source is None:
+        return Page((), None, 0)
+    conditions = [await source.visible(session, caller), *_conditions(source, wanted)]
+    which = None
+    if wanted.boxes:
+        conditions.append(source.place.near(wanted.boxes))
+        which = await _among_few(session, source, conditions, wanted)
+    if which is None:
+        which = await _along_the_order(session, source, conditions, wanted)
+    rows = await _rows(session, source, _is_one_of(source, which.rows[: wanted.limit]))
+    more = len(which.rows) > wanted.limit
+    last = tuple(rows[-1][f"key_{n}"] for n in range(len(source.key))) if more and rows else None
+    return Page(_features(collection, rows), last, which.matched)
+
+
+async def one(
+    session: AsyncSession, caller: Caller | None, collection: Collection, id_: str
+) -> Feature:
+    """The feature of that id. Raises `NotFound`."""
+    source = collection.source
+    if source is not None and not _has_control_characters(id_):
+        visible = await source.visible(session, caller)
+        rows = await _rows(session, source, and_(visible, source.named(id_)))
+        if rows:
+            return _features(collection, rows)[0]
+    raise NotFound("这个图层里没有这一项。")
+
+
+async def extent(session: AsyncSession, collection: Collection) -> Box | None:
+    """The box around all features of a public collection; None where there are none.
+
+    Not of guarded ones: each caller sees other features, and all of them would have to be read.
+    """
+    source = collection.source
+    if source is None or collection.guarded:
+        return None
+    visible = await source.visible(session, None)
+    statement = select(*source.place.extent()).select_from(source.table).where(visible)
+    west, south, east, north = (await session.execute(statement)).one()
+    return None if west is None else (west, south, east, north)
+
+
+def _has_control_characters(text: str) -> bool:
+    return any(ord(character) < 32 for character in text)
+
+
+def _conditions(source: Source, wanted: Wanted) -> list[ColumnElement[bool]]:
+    conditions = [source.filters[name](value) for name, value in wanted.matching.items()]
+    if source.at is not None and wanted.from_at is not None:
+        conditions.append(source.at >= wanted.from_at)
+    if source.at is not None and wanted.to_at is not None:
+        conditions.append(source.at <= wanted.to_at)
+    return conditions
+
+
+def _is_one_of(source: Source, ids: Sequence[UUID]) -> ColumnElement[bool]:
+    return source.row_id == any_(literal(list(ids), ARRAY(Uuid)))
+
+
+async def _among_few(
+    session: AsyncSession,
+    source: Source,
+    conditions: Sequence[ColumnElement[bool]],
+    wanted: Wanted,
+) -> _Which | None:
+    """Which rows, where few are near the boxes; None where they are many."""
+    near = (
+        select(
+            source.row_id.label("row"),
+            source.place.surely(wanted.boxes).label("sure"),
+            *(column.label(f"key_{n}") for n, (column, _) in enumerate(source.key)),
+        )
+        .select_from(source.table)
+        .where(*conditions)
+        .limit(_FEW + 1)
+        .subquery()
+    )
+    key = [near.c[f"key_{n}"] for n in range(len(source.key))]
+    later = tuple_(*key) > tuple_(*wanted.after) if wanted.after is not None else true()
+    statement = select(near.c.row, near.c.sure, later.label("later")).order_by(*key)
+    rows = (await session.execute(statement)).all()
+    if len(rows) > _FEW:
+        return None
+    doubtful = _is_one_of(source, [row for row, sure, _ in rows if not sure])
+    beside = await _beside(session, source, doubtful, wanted.boxes)
+    found = [(row, later) for row, _, later in rows if row not in beside]
+    return _Which([row for row, later in found if later][: wanted.limit + 1], len(found))
+
+
+async def _along_the_order(
+    session: AsyncSession,
+    source: Source,
+    conditions: Sequence[ColumnElement[bool]],
+    wanted: Wanted,
+) -> _Which:
+    """Which rows, going through all in their order."""
+    beside: set[UUID] = set()
+    if wanted.boxes:
+        doubtful = and_(*conditions, ~source.place.surely(wanted.boxes))
+        beside = await _beside(session, source, doubtful, wanted.boxes)
+    key = [column for column, _ in source.key]
+    rows = select(source.row_id).where(*conditions).order_by(*key).limit(wanted.limit + 1)
+    if beside:
+        rows = rows.where(~_is_one_of(source, list(beside)))
+    if wanted.after is not None:
+        rows = rows.where(tuple_(*key) > tuple_(*wanted.after))
+    matching = select(true()).select_from(source.table).where(*conditions)
+    if wanted.after is not None:
+        matching = matching.limit(_COUNTED_AGAIN + len(beside) + 1)
+    counted = await session.scalar(select(func.count()).select_from(matching.subquery())) or 0
+    matched = counted - len(beside)
+    return _Which(
+        (await session.scalars(rows)).all(),
+        None if wanted.after is not None and matched > _COUNTED_AGAIN else matched,
+    )
+
+
+async def _beside(
+    session: AsyncSession,
+    source: Source,
+    doubtful: ColumnElement[bool],
+    boxes: Sequence[Box],
+) -> set[UUID]:
+    """Those whose bounds meet the boxes, while they themselves do not."""
+    columns = source.place.columns
+    if len(columns) > 1:
+        return set()  # a point is all that its bounds are
+    statement = select(source.row_id, columns[0]).where(doubtful)
+    rows = (await session.execute(statement)).all()
+    meeting = geometry.meeting([row[1] for row in rows], boxes)
+    return {row[0] for row, meets in zip(rows, meeting, strict=True) if not meets}
+
+
+async def _rows(
+    session: AsyncSession, source: Source, condition: ColumnElement[bool]
+) -> Sequence[RowMapping]:
+    columns: list[ColumnElement[Any]] = [
+        source.feature_id.label("feature_id"),
+        *(column.label(f"key_{n}") for n, (column, _) in enumerate(source.key)),
+        *(column.label(f"is_{name}") for name, column in source.columns.items()),
+        *source.place.columns,
+    ]
+    statement = (
+        select(*columns)
+        .select_from(source.joined)
+        .where(condition)
+        .order_by(*(column for column, _ in source.key))
+    )
+    return (await session.execute(statement)).mappings().all()
+
+
+def _features(collection: Collection, rows: Sequence[RowMapping]) -> list[Feature]:
+    names = [each.name for each in collection.properties]
+    if rows and "geometry" in rows[0]:
+        drawn = geometry.geojson_of([row["geometry"] for row in rows])
+    else:
+        drawn = [geometry.geojson_of_point(row["lon"], row["lat"]) for row in rows]
+    return [
+        Feature(str(row["feature_id"]), shape, {name: _shown(row[f"is_{name}"]) for name in names})
+        for row, shape in zip(rows, drawn, strict=True)
+    ]
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 2)
+    if isinstance(value, datetime):
+        return value.astimezone(clock.LAKE).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID) else value
