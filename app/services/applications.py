@@ -118,7 +118,13 @@ async def listed(
 
 
 async def join(
-    session: AsyncSession, caller: Caller, application_id: UUID, person_code: str, *, now: datetime
+    session: AsyncSession,
+    caller: Caller,
+    application_id: UUID,
+    person_code: str,
+    *,
+    now: datetime,
+    reason: str | None = None,
 ) -> Applied:
     """A manager's yes: the applicant is this person from now on, whatever WeChat they had before.
 
@@ -141,9 +147,11 @@ async def join(
         manager,
         "join-application",
         f"application:{application.id}",
+        via=audit.door_of(caller),
         now=now,
         before={"state": "pending"},
         after={"state": "joined", "person": person.code},
+        reason=reason,
     )
     await messages.tell(
         session,
@@ -186,6 +194,7 @@ async def decline(
         manager,
         "decline-application",
         f"application:{application.id}",
+        via=audit.door_of(caller),
         now=now,
         before={"state": "pending"},
         after={"state": "declined"},

@@ -52,5 +52,13 @@ async def seen(
     """
     if caller.person is not None and subject == f"person:{caller.person.code}":
         return
-    via = f"key:{caller.api_key.prefix}" if caller.api_key else "api" if caller.login else "web"
-    await record(session, caller.person, "see", subject, via=via, reason=reason, now=now)
+    await record(
+        session, caller.person, "see", subject, via=door_of(caller), reason=reason, now=now
+    )
+
+
+def door_of(caller: Caller) -> str:
+    """By which door somebody came: a program with its key, the API, or the dashboard."""
+    if caller.api_key is not None:
+        return f"key:{caller.api_key.prefix}"
+    return "api" if caller.login is not None else "web"

@@ -30,12 +30,16 @@ _TAKEN = "这个编码已经用在别处，请换一个。"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a row is to say, by the dataset's columns, and why; `if_match` as the header has it."""
+    """What a row is to say, by the dataset's columns, and why; `if_match` as the header has it.
+
+    Whoever wants a row that `is_new` does not want to change one that is there.
+    """
 
     said: Said
     reason: str | None
     retired: bool = False
     if_match: str | None = None
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ async def current(
     """
     await begin(session)
     there = await rows.find(session, stem, key)
-    if there is not None and await rows.find(session, stem, key, theirs) is None:
+    if there is not None and (wish.is_new or await rows.find(session, stem, key, theirs) is None):
         raise Conflict(_TAKEN)
     if wish.if_match is not None:
         names = {
@@ -178,6 +182,7 @@ async def write(
             access.person_of(caller),
             "edit" if before else "create",
             subject,
+            via=audit.door_of(caller),
             now=now,
             before=before.audited if before else None,
             after=after.audited,

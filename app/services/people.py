@@ -1,18 +1,19 @@
 """People: who of the roster is whose to manage, and how managers change it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
 from app.errors import CommandFailed, Forbidden, Invalid, NotFound, WrongState
+from app.keys import Keys
 from app.models import App, Person, Role, WechatUser, on_roster, uuid7
-from app.services import access, audit, bindings, credits, edits
+from app.services import access, audit, bindings, credits, edits, invitations
 from app.services.access import Caller
 from app.services.dataset import editing, roster, rows, values
 from app.services.dataset.columns import Values
@@ -51,10 +52,18 @@ async def listed(
     if wanted.role is not None:
         conditions.append(Person.role == wanted.role)
     if wanted.q is not None:
-        conditions.append(Person.name.icontains(wanted.q, autoescape=True))
+        conditions.append(_is_called(caller, wanted.q))
     if not wanted.retired:
         conditions.append(edits.not_over(Person, clock.day_of(now)))
     return await rows.page(session, "people", *conditions, after=after, limit=limit)
+
+
+def _is_called(caller: Caller, q: str) -> ColumnElement[bool]:
+    """Whether name or code have this in them, or it is the phone, which no program may guess at."""
+    named = or_(
+        Person.name.icontains(q, autoescape=True), Person.code.icontains(q, autoescape=True)
+    )
+    return named if caller.api_key is not None else or_(named, Person.phone == q)
 
 
 async def find(session: AsyncSession, caller: Caller, code: str) -> Row:
@@ -170,6 +179,48 @@ async def named(session: AsyncSession, code: str) -> Person:
     return person
 
 
+async def bound(
+    session: AsyncSession, ids: Collection[UUID]
+) -> Mapping[UUID, Sequence[tuple[App, datetime | None]]]:
+    """In which apps these people are, and since when; who is in none is left out."""
+    found: dict[UUID, list[tuple[App, datetime | None]]] = {}
+    query = (
+        select(WechatUser.person_id, WechatUser.app, WechatUser.bound_at)
+        .where(WechatUser.person_id.in_(ids))
+        .order_by(WechatUser.app)
+    )
+    for person_id, app, bound_at in await session.execute(query):
+        if person_id is not None:
+            found.setdefault(person_id, []).append((app, bound_at))
+    return found
+
+
+async def invite(
+    session: AsyncSession,
+    caller: Caller,
+    keys: Keys,
+    code: str,
+    *,
+    reason: str,
+    now: datetime,
+    days: int,
+) -> str:
+    """A new invitation code for somebody of the caller's; it is told once and never stored.
+
+    Raises as `managed_by`, and `WrongState` for who is off the roster.
+    """
+    person = await managed_by(session, caller, code)
+    if not person.is_on_roster(clock.day_of(now)):
+        raise WrongState("这位人员已不在名册上，不能邀请。")
+    by = access.person_of(caller)
+    invitation, _ = await invitations.create(session, keys, person, by=by, now=now, days=days)
+    await audit.record(
+        session, by, "invite", f"person:{person.code}", via=audit.door_of(caller),
+        reason=reason, now=now,
+    )  # fmt: skip
+    return invitation
+
+
 async def unbind(
     session: AsyncSession,
     caller: Caller,
@@ -185,7 +236,8 @@ async def unbind(
     """
     person = await managed_by(session, caller, code)
     by = access.person_of(caller)
-    return await part(session, person, app=app, by=by, reason=reason, now=now)
+    via = audit.door_of(caller)
+    return await part(session, person, app=app, by=by, reason=reason, now=now, via=via)
 
 
 async def part(
@@ -196,6 +248,7 @@ async def part(
     by: Person | None,
     reason: str,
     now: datetime,
+    via: str = "cli",
 ) -> list[App]:
     """The same without asking who may; without `by` it was the operator's shell."""
     users = (
@@ -216,7 +269,7 @@ async def part(
         "unbind",
         f"person:{person.code}",
         now=now,
-        via="api" if by else "cli",
+        via=via,
         before={"apps": sorted(user.app for user in users)},
         after={"apps": sorted(user.app for user in users if user.person_id is not None)},
         reason=reason,

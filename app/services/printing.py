@@ -10,7 +10,7 @@ from app import clock
 from app.errors import CommandFailed
 from app.keys import Keys
 from app.models import Organisation, Person, Stele, on_roster
-from app.services import invitations, slips, stele_codes, stele_sheets
+from app.services import audit, invitations, slips, stele_codes, stele_sheets
 from app.services.slips import Slip
 from app.services.stele_sheets import Sheet
 from app.wechat.client import WeChat
@@ -38,19 +38,28 @@ async def invitation_slips(
     *,
     now: datetime,
     days: int,
+    only: str | None = None,
+    by: Person | None = None,
+    reason: str | None = None,
 ) -> tuple[bytes, int]:
     """A PDF of slips for whoever of the organisation's subtree is not in the chat; how many.
 
-    Without `wechat` (no service account yet) they bear the code alone. Raises `CommandFailed`.
+    `only` is the code of the one to be invited. Without `wechat` (no service account yet) they
+    bear the code alone. A manager (`by`) is written down. Raises `CommandFailed`.
     """
     async with sessions.begin() as session:
         organisation = await organisation_named(session, organisation_code)
         invited = []
         for person, place in await invitations.awaited(session, organisation, now=now):
-            code, scene = await invitations.create(
-                session, keys, person, by=None, now=now, days=days
-            )
+            if only is not None and person.code != only:
+                continue
+            code, scene = await invitations.create(session, keys, person, by=by, now=now, days=days)
             invited.append((person, place, code, scene))
+            if by is not None:
+                await audit.record(
+                    session, by, "invite", f"person:{person.code}", via="web",
+                    reason=reason, now=now,
+                )  # fmt: skip
     if not invited:
         raise CommandFailed(f"{organisation.name}没有需要邀请的人：名册上的人都已在服务号里。")
     addresses = await _scene_codes(wechat, [scene for *_, scene in invited])
