@@ -50,6 +50,8 @@ class CheckIn(Base):
         Index(None, "patrol_id", "at"),
         Index(None, "person_id", "raw_lon", "raw_lat", "at"),
         Index(None, "device", "person_id", "at", postgresql_where=text("device IS NOT NULL")),
+        # What lies in a box on a map.
+        Index("ix_check_ins_position", text("point(lon, lat)"), postgresql_using="gist"),
         # What waits for a review.
         Index(
             "ix_check_ins_flagged",

@@ -8,8 +8,10 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from app.services.features.collection import Box, Collection
-from app.services.features.finding import Feature, Page
+from app.services.features.collection import Collection
+from app.services.features.drawing import Feature
+from app.services.features.finding import Page
+from app.services.features.place import Box
 
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 _CLASSES = "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/"

@@ -1,7 +1,6 @@
 """The OpenAPI 3.0 document of what is under `/ogc`, made from the collections themselves."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from app.schemas.ogc.documents import (
     DESCRIPTION,
@@ -11,38 +10,19 @@ from app.schemas.ogc.documents import (
     OPENAPI,
     TITLE,
     Addresses,
-    Format,
 )
-from app.schemas.ogc.queries import LIMIT, MOST
-from app.services.features.collection import Collection, Kind, Property
-
-Part = dict[str, Any]
-
-_KINDS: dict[Kind, Part] = {
-    Kind.text: {"type": "string"},
-    Kind.number: {"type": "number"},
-    Kind.flag: {"type": "boolean"},
-    Kind.day: {"type": "string", "format": "date"},
-    Kind.instant: {"type": "string", "format": "date-time"},
-}
-_TEXTS = {"type": "array", "items": {"type": "string"}}
-_DEPTH = {
-    "Point": 0,
-    "LineString": 1,
-    "MultiLineString": 2,
-    "Polygon": 2,
-    "MultiPolygon": 3,
-}
+from app.schemas.ogc.openapi_parts import Part, of, parameters, problem, schemas
+from app.services.features.collection import Collection, Property
 
 
 def document(addresses: Addresses, collections: Sequence[Collection]) -> Part:
     """All of it."""
     paths: Part = {
-        "/": _get("landing", "首页", "总览", JSON, _of("Landing")),
-        "/conformance": _get("conformance", "所符合的标准", "总览", JSON, _of("Conformance")),
+        "/": _get("landing", "首页", "总览", JSON, of("Landing")),
+        "/conformance": _get("conformance", "所符合的标准", "总览", JSON, of("Conformance")),
         "/api": _get("api", "本文件", "总览", OPENAPI, {"type": "object"}),
         "/collections": _get(
-            "collections", "图层清单", "总览", JSON, _of("Collections"), asks_who=True
+            "collections", "图层清单", "总览", JSON, of("Collections"), asks_who=True
         ),
     }
     for each in collections:
@@ -71,15 +51,11 @@ def document(addresses: Addresses, collections: Sequence[Collection]) -> Part:
                     "description": "管理员在看板登录以后。",
                 },
             },
-            "parameters": _parameters(),
-            "responses": {"Problem": _problem()},
-            "schemas": _schemas(collections),
+            "parameters": parameters(),
+            "responses": {"Problem": problem()},
+            "schemas": schemas(collections),
         },
     }
-
-
-def _of(schema: str) -> Part:
-    return {"$ref": f"#/components/schemas/{schema}"}
 
 
 def _get(
@@ -137,15 +113,15 @@ def _paths(each: Collection) -> Part:
     ]
     filters = [_filter(each.property_of(name)) for name in each.filters]
     return {
-        path: get("collection", f"图层：{each.title}", JSON, _of("Collection")),
+        path: get("collection", f"图层：{each.title}", JSON, of("Collection")),
         f"{path}/items": get(
-            "items", each.title, GEOJSON, _of(f"{each.id}_collection"), *common, *filters
+            "items", each.title, GEOJSON, of(f"{each.id}_collection"), *common, *filters
         ),
         f"{path}/items/{{featureId}}": get(
             "feature",
             f"一项{each.title}",
             GEOJSON,
-            _of(f"{each.id}_feature"),
+            of(f"{each.id}_feature"),
             {"$ref": "#/components/parameters/featureId"},
         ),
     }
@@ -163,157 +139,4 @@ def _filter(each: Property) -> Part:
         "schema": schema,
         "style": "form",
         "explode": False,
-    }
-
-
-def _parameters() -> Part:
-    def query(name: str, title: str, schema: Part) -> Part:
-        return {
-            "name": name,
-            "in": "query",
-            "description": title,
-            "required": False,
-            "schema": schema,
-            "style": "form",
-            "explode": False,
-        }
-
-    return {
-        "f": query(
-            "f",
-            "格式；不写时按请求头 Accept",
-            {"type": "string", "enum": [each.value for each in Format]},
-        ),
-        "bbox": query(
-            "bbox",
-            "范围：西,南,东,北（WGS-84 经纬度）；西大于东表示跨 180° 经线",
-            {
-                "type": "array",
-                "oneOf": [{"minItems": 4, "maxItems": 4}, {"minItems": 6, "maxItems": 6}],
-                "items": {"type": "number"},
-            },
-        ),
-        "datetime": query(
-            "datetime",
-            "时间或时间段（RFC 3339，带时区），一端可写 ..；没有时间的图层不受影响",
-            {"type": "string"},
-        ),
-        "limit": query(
-            "limit",
-            f"每页最多多少项，超过 {MOST} 按 {MOST}",
-            {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT},
-        ),
-        "cursor": query("cursor", "翻页标记，来自上一页的 next 链接", {"type": "string"}),
-        "featureId": {
-            "name": "featureId",
-            "in": "path",
-            "description": "编码或编号",
-            "required": True,
-            "schema": {"type": "string"},
-        },
-    }
-
-
-def _problem() -> Part:
-    return {
-        "description": "没有成功；code 说明原因",
-        "content": {"application/problem+json": {"schema": _of("Problem")}},
-    }
-
-
-def _schemas(collections: Sequence[Collection]) -> Part:
-    schemas = _common()
-    for each in collections:
-        schemas[f"{each.id}_feature"] = _object(
-            {
-                "type": {"type": "string", "enum": ["Feature"]},
-                "id": {"type": "string"},
-                "geometry": _geometry(each.geometry_types),
-                "properties": {
-                    "type": "object",
-                    "properties": {one.name: _value(one) for one in each.properties},
-                },
-                "links": {"type": "array", "items": _of("Link")},
-            },
-            required=("type", "id", "geometry", "properties"),
-        )
-        schemas[f"{each.id}_collection"] = _object(
-            {
-                "type": {"type": "string", "enum": ["FeatureCollection"]},
-                "features": {"type": "array", "items": _of(f"{each.id}_feature")},
-                "links": {"type": "array", "items": _of("Link")},
-                "timeStamp": {"type": "string", "format": "date-time"},
-                "numberMatched": {"type": "integer", "minimum": 0},
-                "numberReturned": {"type": "integer", "minimum": 0},
-            },
-            required=("type", "features", "links", "timeStamp", "numberReturned"),
-        )
-    return schemas
-
-
-def _value(each: Property) -> Part:
-    schema = _KINDS[each.kind] | {"title": each.title, "nullable": True}
-    # With `nullable` an enumeration has to name null too.
-    return schema | ({"enum": [*each.choices, None]} if each.choices else {})
-
-
-def _geometry(types: Sequence[str]) -> Part:
-    each = [
-        _object(
-            {"type": {"type": "string", "enum": [type_]}, "coordinates": _nested(_DEPTH[type_])},
-            required=("type", "coordinates"),
-        )
-        for type_ in types
-    ]
-    return {"oneOf": each} if len(each) > 1 else each[0]
-
-
-def _nested(depth: int) -> Part:
-    if depth == 0:
-        return {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
-    return {"type": "array", "items": _nested(depth - 1)}
-
-
-def _object(properties: Part, *, required: Sequence[str]) -> Part:
-    return {"type": "object", "required": list(required), "properties": properties}
-
-
-def _common() -> Part:
-    text, links = {"type": "string"}, {"type": "array", "items": _of("Link")}
-    return {
-        "Link": _object(
-            {"href": text, "rel": text, "type": text, "title": text, "hreflang": text},
-            required=("href", "rel", "type"),
-        ),
-        "Landing": _object(
-            {"title": text, "description": text, "links": links}, required=("links",)
-        ),
-        "Conformance": _object({"links": links, "conformsTo": _TEXTS}, required=("conformsTo",)),
-        "Collections": _object(
-            {"links": links, "collections": {"type": "array", "items": _of("Collection")}},
-            required=("links", "collections"),
-        ),
-        "Collection": _object(
-            {
-                "id": text,
-                "title": text,
-                "description": text,
-                "links": links,
-                "itemType": text,
-                "crs": _TEXTS,
-                "storageCrs": text,
-                "extent": _object({"spatial": {"type": "object"}}, required=("spatial",)),
-            },
-            required=("id", "links"),
-        ),
-        "Problem": _object(
-            {
-                "type": text,
-                "title": text,
-                "status": {"type": "integer"},
-                "code": text,
-                "detail": text,
-            },
-            required=("type", "title", "status", "code"),
-        ),
     }

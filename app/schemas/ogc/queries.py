@@ -13,8 +13,9 @@ from uuid import UUID
 import orjson
 
 from app.errors import BadRequest
-from app.services.features.collection import Box, Collection
+from app.services.features.collection import Collection
 from app.services.features.finding import Wanted
+from app.services.features.place import Box
 
 LIMIT, MOST = 100, 1000
 _LONGEST = 500

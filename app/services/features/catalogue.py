@@ -5,9 +5,13 @@ from collections.abc import Sequence
 from app.errors import Forbidden, NotFound, Unauthenticated
 from app.services import access
 from app.services.access import Caller
+from app.services.features.check_ins import CHECK_INS
 from app.services.features.collection import Collection
-from app.services.features.maps import GRID_CELLS, REACHES, STELES, WATERBODIES
-from app.services.features.records import CHECK_INS, PROBLEMS
+from app.services.features.grid_cells import GRID_CELLS
+from app.services.features.problems import PROBLEMS
+from app.services.features.reaches import REACHES
+from app.services.features.steles import STELES
+from app.services.features.waterbodies import WATERBODIES
 
 COLLECTIONS: Sequence[Collection] = (
     WATERBODIES,

@@ -9,7 +9,7 @@ ten features.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -28,11 +28,12 @@ from sqlalchemy import (
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app import clock
 from app.domain import geometry
 from app.errors import NotFound
 from app.services.access import Caller
-from app.services.features.collection import Box, Collection, Source
+from app.services.features.collection import Collection, Source
+from app.services.features.drawing import Feature, drawn
+from app.services.features.place import Box
 
 _FEW = 5_000
 _COUNTED_AGAIN = 10_000
@@ -52,15 +53,6 @@ class Wanted:
     to_at: datetime | None = None
     matching: Mapping[str, str] = field(default_factory=dict)
     after: Sequence[Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """A feature; `geometry` is GeoJSON, written already."""
-
-    id: str
-    geometry: str
-    properties: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +93,7 @@ async def page(
     rows = await _rows(session, source, _is_one_of(source, which.rows[: wanted.limit]))
     more = len(which.rows) > wanted.limit
     last = tuple(rows[-1][f"key_{n}"] for n in range(len(source.key))) if more and rows else None
-    return Page(_features(collection, rows), last, which.matched)
+    return Page(drawn(collection, rows), last, which.matched)
 
 
 async def one(
@@ -113,7 +105,7 @@ async def one(
         visible = await source.visible(session, caller)
         rows = await _rows(session, source, and_(visible, source.named(id_)))
         if rows:
-            return _features(collection, rows)[0]
+            return drawn(collection, rows)[0]
     raise NotFound("这个图层里没有这一项。")
 
 
@@ -238,25 +230,3 @@ async def _rows(
         .order_by(*(column for column, _ in source.key))
     )
     return (await session.execute(statement)).mappings().all()
-
-
-def _features(collection: Collection, rows: Sequence[RowMapping]) -> list[Feature]:
-    names = [each.name for each in collection.properties]
-    if rows and "geometry" in rows[0]:
-        drawn = geometry.geojson_of([row["geometry"] for row in rows])
-    else:
-        drawn = [geometry.geojson_of_point(row["lon"], row["lat"]) for row in rows]
-    return [
-        Feature(str(row["feature_id"]), shape, {name: _shown(row[f"is_{name}"]) for name in names})
-        for row, shape in zip(rows, drawn, strict=True)
-    ]
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 2)
-    if isinstance(value, datetime):
-        return value.astimezone(clock.LAKE).isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value) if isinstance(value, UUID) else value

@@ -1,4 +1,4 @@
-"""The guarded collections: what was recorded on patrol, for managers and their programs."""
+"""Check-ins, for managers and their programs: no name, note, device or photo."""
 
 from datetime import datetime
 from uuid import UUID
@@ -19,7 +19,9 @@ from app.models import (
 from app.models import check_in as origins
 from app.services import visibility
 from app.services.access import Caller
-from app.services.features.collection import Collection, Kind, Points, Property, Source
+from app.services.features.collection import Collection, Kind, Property, Source
+from app.services.features.common import of_organisation
+from app.services.features.place import Points
 
 
 async def _check_ins(session: AsyncSession, caller: Caller | None) -> ColumnElement[bool]:
@@ -112,39 +114,12 @@ CHECK_INS = Collection(
         visible=_check_ins,
         filters={
             "verdict": lambda value: CheckIn.verdict == value,
-            "organisation": lambda code: CheckIn.organisation_id.in_(
-                select(Organisation.id).where(Organisation.code == code)
-            ),
+            "organisation": of_organisation(CheckIn.organisation_id),
             "person": lambda code: CheckIn.person_id.in_(
                 select(Person.id).where(Person.code == code)
             ),
         },
         at=CheckIn.at,
     ),
-    guarded=True,
-)
-
-PROBLEMS = Collection(
-    id="problems",
-    title="问题",
-    description="巡河或公众发现的问题及其办理情况。需要管理员登录或程序密钥。",
-    geometry_types=("Point",),
-    properties=(
-        Property("at", "发现时间", Kind.instant),
-        Property("category", "类别"),
-        Property(
-            "severity",
-            "程度（normal 一般，urgent 紧急，critical 严重）",
-            choices=("normal", "urgent", "critical"),
-        ),
-        Property("state", "办理状态"),
-        Property("organisation", "责任单位编码"),
-        Property("grid_cell", "网格编码"),
-        Property("reach", "河段编码"),
-        Property("stele", "界碑编码"),
-        Property("due_at", "办结期限", Kind.instant),
-    ),
-    filters=("category", "severity", "state", "organisation"),
-    source=None,
     guarded=True,
 )
