@@ -10,6 +10,7 @@ from app import clock, queue
 from app.services import (
     alarms,
     callbacks,
+    chain,
     conversations,
     credits,
     media_fetching,
@@ -156,6 +157,15 @@ async def watch(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  t
     """Look for alarms; every web process looks too."""
     state: Any = context.additional_context["state"]
     await alarms.watch(state["sessions"], state["settings"], now=clock.now())
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="seal_records", pass_context=True, queueing_lock="seal_records")
+async def seal_records(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  the tick's
+    """Give what was recorded its place in the chain; close the day that is over."""
+    state: Any = context.additional_context["state"]
+    await chain.take_over(state["sessions"], now=clock.now())
+    await chain.seal(state["sessions"], now=clock.now())
 
 
 @app.periodic(cron="17 * * * *")

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from app import clock, queue
 from app.domain import geometry
 from app.routers import middleware, problems, rooms
-from app.services import alarms, rulebook
+from app.services import alarms, chain, rulebook
 from app.settings import get_settings
 from app.state import State, open_state
 
@@ -56,10 +56,12 @@ async def _load() -> None:
 
 
 async def _keep_rules(state: State) -> None:
-    """See that duties are counted by the settings of today, as soon as there is a database."""
+    """See that duties are counted by the settings of today, and that the chain has begun."""
     while True:
         try:
             await rulebook.keep_apart(state["sessions"], state["settings"], now=clock.now())
+            async with state["sessions"].begin() as session:
+                await chain.begin(session, now=clock.now())
         except (DBAPIError, PoolTimeoutError, psycopg.Error) as error:
             log.warning("rules_not_kept", error=type(error).__name__)
             await asyncio.sleep(_AGAIN_S)

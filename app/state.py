@@ -10,7 +10,7 @@ from app import clock, embedded_postgres
 from app.database import connect
 from app.keys import Keys, open_keys
 from app.models import App
-from app.services import conversations, facts
+from app.services import chain, conversations, facts
 from app.services.callback_queue import CallbackQueue
 from app.services.check_in_queue import CheckInQueue
 from app.services.rate_limits import RateLimiter
@@ -55,6 +55,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     try:
         async with open_http(settings) as http:
             keys, limiter = open_keys(settings), RateLimiter(limits_sessions)
+            chain.use(keys)
             yield State(
                 settings=settings,
                 keys=keys,

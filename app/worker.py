@@ -17,7 +17,7 @@ from procrastinate.worker import Worker
 from app import clock, jobs, logs, parent, queue
 from app.errors import CommandFailed
 from app.opening import opened
-from app.services import rulebook
+from app.services import chain, rulebook
 from app.settings import BadSettings, Settings, get_settings
 from app.state import State, open_state
 
@@ -50,6 +50,8 @@ async def _work(settings: Settings, url: str) -> None:
     database = settings.database.model_copy(update={"url": url})
     async with open_state(settings.model_copy(update={"database": database})) as state:
         await rulebook.keep_apart(state["sessions"], settings, now=clock.now())
+        async with state["sessions"].begin() as session:
+            await chain.begin(session, now=clock.now())
         while not stopping.is_set():
             # It returns of itself only when the database has gone away under it.
             working = asyncio.create_task(_work_while_connected(url, state))

@@ -22,7 +22,7 @@ from app.domain import geometry
 from app.keys import Keys
 from app.main import create_app
 from app.models import GridCell, Organisation, OrganisationKind, Person, Reach, Role, Stele
-from app.services import conversations
+from app.services import chain, conversations
 from app.services.callback_queue import CallbackQueue
 from app.services.check_in_queue import CheckInQueue
 from app.services.rate_limits import RateLimiter
@@ -47,6 +47,8 @@ from tests.factories import (
     rectangle,
 )
 
+KEYS = Keys(b"a secret for tests only")
+chain.use(KEYS)
 geometry.load()  # as every process does; the first of a property's examples has a deadline
 
 
@@ -148,7 +150,7 @@ async def wechat(
 @pytest.fixture
 def state(settings: Settings, sessions: async_sessionmaker[AsyncSession], wechat: WeChat) -> State:
     """What lifespan would have opened."""
-    keys, limiter = Keys(b"a secret for tests only"), RateLimiter(sessions)
+    keys, limiter = KEYS, RateLimiter(sessions)
     return State(
         settings=settings,
         keys=keys,

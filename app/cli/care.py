@@ -98,8 +98,11 @@ def _verify(settings: "Settings", url: str) -> int:
     """Print what is wrong, or that nothing is; how many lines of the former."""
     from app import clock
     from app.database import connect
-    from app.services import bookkeeping, verification
+    from app.keys import open_keys
+    from app.services import bookkeeping, chain, verification
     from app.storage import open_store
+
+    chain.use(open_keys(settings))
 
     async def look() -> int:
         engine, sessions = connect(url, settings.database)
@@ -116,7 +119,8 @@ def _verify(settings: "Settings", url: str) -> int:
                     typer.echo(fault)
                     faults += 1
             async with sessions() as session:
-                for remark in await bookkeeping.remarks(session, settings):
+                remarks = await bookkeeping.remarks(session, settings)
+                for remark in remarks + await chain.remarks(session):
                     typer.echo(remark, err=True)
         finally:
             await engine.dispose()

@@ -7,7 +7,7 @@ import typer
 from app.cli.shell import app, read_settings
 
 if TYPE_CHECKING:
-    pass
+    from app.settings import Settings
 
 T = TypeVar("T")
 
@@ -37,8 +37,28 @@ def worker() -> None:
 
 @app.command()
 def migrate() -> None:
-    """把数据库结构更新到最新。"""
+    """把数据库结构更新到最新；有存证链启用以前的记录时接管它们。"""
+    import asyncio
+
     from app.opening import held, migrate
 
-    with held(read_settings()) as url:
+    settings = read_settings()
+    with held(settings) as url:
         typer.echo("数据库结构已更新。" if migrate(url) else "数据库结构已是最新。")
+        if taken_over := asyncio.run(_take_over(settings, url)):
+            typer.echo(f"已接管存证链启用以前的 {taken_over} 条记录。")
+
+
+async def _take_over(settings: "Settings", url: str) -> int:
+    """Vouch for what was recorded before there was a chain; how many rows."""
+    from app import clock
+    from app.database import connect
+    from app.keys import open_keys
+    from app.services import chain
+
+    chain.use(open_keys(settings))
+    engine, sessions = connect(url, settings.database)
+    try:
+        return await chain.take_over(sessions, now=clock.now())
+    finally:
+        await engine.dispose()

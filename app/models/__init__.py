@@ -7,6 +7,9 @@ from app.models.audit_entry import AuditEntry
 from app.models.base import Base, Box, uuid7
 from app.models.call import Call
 from app.models.callback_receipt import CallbackNonce, CallbackReceipt
+from app.models.chain_closing import ChainClosing
+from app.models.chain_event import ChainEvent, ChainOrigin, UnsealedEvent
+from app.models.chain_link import ChainHead, ChainLink
 from app.models.chat_media import ChatMedia, MediaKind, MediaState
 from app.models.check_in import CheckIn, CheckInVerdict, Source, Verdict
 from app.models.companion import Companion
@@ -69,6 +72,11 @@ __all__ = [
     "Call",
     "CallbackNonce",
     "CallbackReceipt",
+    "ChainClosing",
+    "ChainEvent",
+    "ChainHead",
+    "ChainLink",
+    "ChainOrigin",
     "Channel",
     "ChatMedia",
     "CheckIn",
@@ -137,6 +145,7 @@ __all__ = [
     "StelePrint",
     "Subscription",
     "TrackPoint",
+    "UnsealedEvent",
     "Verdict",
     "VisitDay",
     "Waterbody",

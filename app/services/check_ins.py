@@ -3,10 +3,9 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
-import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
@@ -16,14 +15,15 @@ from app.errors import Conflict, UnknownCode, XunheError
 from app.keys import Keys
 from app.models import CheckIn, Verdict
 from app.models.base import uuid7
-from app.services import check_in_lists, credits, judging, outings, progress
+from app.services import chain, check_in_lists, credits, judging, outings, progress
 from app.services.check_in_lists import Recorded
 from app.services.new_check_in import NewCheckIn
 from app.services.outings import Outing, Step
 from app.settings import Settings
 
-# The verdict's fact is written with its check-in, and only where that was written.
-_INSERT = """
+# The verdict's fact is written with its check-in, and only where that was written; so are the
+# events by which the chain vouches for both.
+_INSERT: LiteralString = f"""
     WITH inserted AS (
       INSERT INTO check_ins
       SELECT * FROM json_populate_recordset(NULL::check_ins, %(rows)s::json) ORDER BY id
@@ -33,9 +33,11 @@ _INSERT = """
       INSERT INTO check_in_verdicts
       SELECT v.* FROM json_populate_recordset(NULL::check_in_verdicts, %(verdicts)s::json) v
       JOIN inserted i ON i.id = v.check_in_id
-    )
+    ), vouched AS (
+      SELECT e.* FROM {chain.GIVEN} JOIN inserted i ON i.id = e.check_in_id
+    ), {chain.INSERT}
     SELECT id FROM inserted
-"""
+"""  # noqa: S608  put together from our own text alone
 
 _KNOWN = "SELECT id FROM check_ins WHERE id = ANY(%(ids)s)"
 
@@ -166,11 +168,13 @@ async def _insert(
         session, [(new, outing) for new, _, outing in ready], named, settings, keys
     )
     joined_by = [(outing.patrol_id, step) for _, step, outing in ready]
-    written, around = await at_once(
-        session,
-        (_INSERT, {"rows": _json(rows), "verdicts": _json([_fact(row) for row in rows])}),
-        outings.line(joined_by),
-    )
+    verdicts = [_fact(row) for row in rows]
+    given = {
+        "rows": chain.as_json(rows),
+        "verdicts": chain.as_json(verdicts),
+        "events": chain.as_json(chain.of_check_ins(rows, verdicts)),
+    }
+    written, around = await at_once(session, (_INSERT, given), outings.line(joined_by))
     inserted = {row.id for row in written}
     for row in rows:
         results[row["id"]] = _as_check_in(row) if row["id"] in inserted else None
@@ -192,13 +196,13 @@ def _fact(row: Mapping[str, Any]) -> dict[str, Any]:
         "check_in_id": row["id"],
         "verdict": row["verdict"],
         "rules_version": RULES_VERSION,
+        "reviewer_id": None,
+        "reason": None,
+        "answer": None,
+        "answered_at": None,
         "recorded_at": row["received_at"],
+        "revoked_at": None,
     }
-
-
-def _json(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows for json_populate_recordset; bytea as PostgreSQL reads it."""
-    return orjson.dumps(rows, default=lambda value: f"\\x{value.hex()}").decode()
 
 
 def _as_check_in(row: Mapping[str, Any]) -> CheckIn:

@@ -13,8 +13,8 @@ from app.database import at_once
 from app.domain import evidence, geometry
 from app.domain.evidence import RULES_VERSION, Limits
 from app.keys import Keys
-from app.models import CheckIn, CheckInVerdict, Source, Verdict
-from app.services import credits, facts, photo_facts, places, stele_codes
+from app.models import CheckIn, CheckInVerdict, Source, Verdict, uuid7
+from app.services import chain, credits, facts, photo_facts, places, stele_codes
 from app.services.facts import Surroundings, Visit
 from app.services.new_check_in import NewCheckIn
 from app.services.outings import Outing
@@ -234,6 +234,7 @@ async def rejudge(
         near_same_bits=settings.evidence.near_same_bits,
     )
     limits = Limits(**settings.evidence.model_dump())
+    changed: set[UUID] = set()
     for check_in in check_ins:
         findings = evidence.judge_photos(
             by_check_in.get(check_in.id, ()),
@@ -245,11 +246,15 @@ async def rejudge(
             limits=limits,
         )
         verdict, renewed = evidence.renew(check_in.evidence, findings)
-        check_in.evidence = renewed
+        if renewed != check_in.evidence:
+            check_in.evidence = renewed
+            changed.add(check_in.id)
         if check_in.reviewed_at is None and check_in.verdict != verdict:
             await conclude(
                 session, check_in, Verdict(verdict), now=now, rules_version=RULES_VERSION
             )
+            changed.add(check_in.id)
+    await chain.append(session, {chain.CHECK_IN: changed}, now=now)
     # Also where the verdict stays: a duty may ask for a photo.
     await credits.judge(session, {check_in.patrol_id for check_in in check_ins}, now=now)
 
@@ -264,20 +269,25 @@ async def conclude(
     reviewer_id: UUID | None = None,
     reason: str | None = None,
 ) -> None:
-    """Append the verdict as a fact and revoke the one before."""
-    await session.execute(
+    """Append the verdict as a fact and revoke the one before; both are vouched for.
+
+    The caller vouches for the check-in, of which there may be more to change.
+    """
+    revoked = await session.scalars(
         update(CheckInVerdict)
         .where(CheckInVerdict.check_in_id == check_in.id, CheckInVerdict.revoked_at.is_(None))
         .values(revoked_at=now)
+        .returning(CheckInVerdict.id)
     )
-    session.add(
-        CheckInVerdict(
-            check_in_id=check_in.id,
-            verdict=verdict,
-            rules_version=rules_version,
-            reviewer_id=reviewer_id,
-            reason=reason,
-            recorded_at=now,
-        )
+    fact = CheckInVerdict(
+        id=uuid7(),
+        check_in_id=check_in.id,
+        verdict=verdict,
+        rules_version=rules_version,
+        reviewer_id=reviewer_id,
+        reason=reason,
+        recorded_at=now,
     )
+    session.add(fact)
     check_in.verdict = verdict
+    await chain.append(session, {chain.VERDICT: [*revoked, fact.id]}, now=now)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import queue
 from app.errors import Conflict, Forbidden, Invalid, NotFound, NotReady
 from app.models import CheckIn, Image, Person, Photo, Source
-from app.services import access, credits, images, judging, visibility
+from app.services import access, chain, credits, images, judging, visibility
 from app.services.access import Caller
 from app.settings import Settings
 from app.storage import Store, original_key, rendition_key
@@ -132,6 +132,7 @@ async def attach(
             raise Conflict from None
         if image.renditions_at is None and image.fault is None:
             await queue.defer(session, "make_renditions", sha256=image.sha256.hex())
+        await chain.append(session, {chain.PHOTO: [there.id]}, now=now)
         await judging.rejudge(session, [check_in.id], settings, now=now)
     received = await _count(session, check_in.id)
     return Attached(there, received, check_in.photos_expected, created)

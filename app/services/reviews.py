@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import clock
 from app.errors import Forbidden, NotFound, WrongState
 from app.models import CheckIn, CheckInVerdict, Companion, Patrol, Person, Verdict
-from app.services import access, audit, credits, judging, messages, visibility
+from app.services import access, audit, chain, credits, judging, messages, visibility
 from app.services.access import Caller
 
 _MOST_CHARACTERS = 50
@@ -46,6 +46,7 @@ async def review(
         session, check_in, verdict, now=now, reviewer_id=reviewer.id, reason=reason
     )
     check_in.reviewed_at = now
+    await chain.append(session, {chain.CHECK_IN: [check_in.id]}, now=now)
     await credits.judge(session, [check_in.patrol_id], now=now)
     await audit.record(
         session,
@@ -93,6 +94,7 @@ async def answer(
     if review_.answered_at is not None:
         raise WrongState("您已经回复过这次审核，如有异议请联系管理员。")
     review_.answer, review_.answered_at = text, now
+    await chain.append(session, {chain.VERDICT: [review_.id]}, now=now)
     await messages.tell(
         session,
         person_id=review_.reviewer_id,

@@ -1,4 +1,4 @@
-"""Verification: whether the records hang together, what counts is right, and every photo whole."""
+"""Verification: whether records hang together and are what was written, counts and photos right."""
 
 import asyncio
 import hashlib
@@ -6,19 +6,18 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from app.domain import geometry
 from app.errors import StorageUnavailable
-from app.services import bookkeeping
+from app.services import bookkeeping, chain
 from app.services.chat_media import attachment_key
+from app.services.cursors import rows
 from app.settings import Settings
 from app.storage import Store, original_key, rendition_key
 
 Progress = Callable[[str, int], None]
 
-_AT_A_TIME = 1000
 _FETCHED_TOGETHER = 8
 # Added up stretch by stretch when it was recorded, in one go here: floats differ a little.
 _TOLERANCE_M = 0.5
@@ -80,8 +79,10 @@ async def verify(
         )
         for fault, rule in _RULES.items():
             progress(fault, 0)
-            async for row in _rows(connection, rule):
+            async for row in rows(connection, rule):
                 yield f"{fault}：{row.id}"
+        async for fault in chain.faults(connection, progress):
+            yield fault
         async for fault in _wrong_distances(connection, progress):
             yield fault
         async with AsyncSession(connection, autoflush=False) as session:
@@ -91,20 +92,12 @@ async def verify(
             yield fault
 
 
-async def _rows(connection: AsyncConnection, statement: str) -> AsyncIterator[Any]:
-    async with connection.stream(
-        text(statement), execution_options={"yield_per": _AT_A_TIME}
-    ) as result:
-        async for row in result:
-            yield row
-
-
 async def _wrong_distances(connection: AsyncConnection, progress: Progress) -> AsyncIterator[str]:
     current: Any = None
     lons: list[float] = []
     lats: list[float] = []
     done = 0
-    async for row in _rows(connection, _LINES):
+    async for row in rows(connection, _LINES):
         if current is not None and row.id != current.id:
             if fault := _wrong_distance(current, lons, lats):
                 yield fault
@@ -132,7 +125,7 @@ async def _wrong_bytes(
     done = 0
     for statement, look in ((_IMAGES, _look_at_image), (_ATTACHMENTS, _look_at_attachment)):
         together: list[Any] = []
-        async for row in _rows(connection, statement):
+        async for row in rows(connection, statement):
             together.append(row)
             if len(together) == _FETCHED_TOGETHER:
                 for faults in await asyncio.gather(*(look(store, each) for each in together)):

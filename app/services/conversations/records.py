@@ -9,7 +9,7 @@ from app import clock
 from app.domain import progress_texts, replies
 from app.domain.chat import NOTE_FOLLOWS_WITHIN
 from app.models import CheckIn, Patrol, Person, Source
-from app.services import credits, my_duties, outings
+from app.services import chain, credits, my_duties, outings
 from app.services.conversations import photos
 from app.services.conversations.turns import Turn
 
@@ -73,6 +73,7 @@ async def close_without_photo(turn: Turn, reason: str) -> str:
     if await photos.received(turn, check_in.id):
         return replies.HAS_PHOTOS
     check_in.no_photo_reason = reason[:_MOST_CHARACTERS]
+    await chain.append(turn.session, {chain.CHECK_IN: [check_in.id]}, now=turn.now)
     return replies.closed_without_photo(check_in.at, reason)
 
 
@@ -97,7 +98,7 @@ async def cancel(turn: Turn) -> str:
     if check_in.withdrawn_at is not None:
         return replies.CANCELLED_BEFORE
     check_in.withdrawn_at = turn.now
-    await turn.session.flush()
+    await chain.append(turn.session, {chain.CHECK_IN: [check_in.id]}, now=turn.now)
     await outings.shorten(turn.session, patrol)
     await credits.judge(turn.session, [patrol.id], now=turn.now)
     conversation = turn.conversation
@@ -128,6 +129,7 @@ async def note(turn: Turn, text: str) -> str | None:
     ):
         return None
     check_in.note, conversation.note_taken = text[:_MOST_CHARACTERS], True
+    await chain.append(turn.session, {chain.CHECK_IN: [check_in.id]}, now=turn.now)
     return replies.noted(text)
 
 
