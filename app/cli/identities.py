@@ -1,4 +1,4 @@
-"""Who is who: `invite`, `unbind`."""
+"""Who is who: `invite`, `unbind`, `login-link`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -69,3 +69,20 @@ def unbind(
         return len(await people.part(session, person, app=None, by=None, reason=reason, now=now()))
 
     typer.echo(f"已解除 {in_one_transaction(read_settings(), part)} 个绑定。")
+
+
+@app.command("login-link")
+def login_link(
+    person_code: Annotated[str, typer.Argument(help="管理人员的人员编码。")],
+) -> None:
+    """打印一个登录管理页面的链接：十分钟内有效，只能用一次。"""
+    from app.clock import now
+    from app.services import login_links
+
+    settings = read_settings()
+
+    async def make(session: "AsyncSession") -> str:
+        return await login_links.create(session, person_code, now=now())
+
+    token = in_one_transaction(settings, make)
+    typer.echo(f"{settings.public_url}{login_links.PATH}/{token}")

@@ -137,6 +137,12 @@ def code_in(text: str) -> str | None:
     return digits if _CODE.fullmatch(digits) else None
 
 
+def four_digits_in(typed: str) -> str | None:
+    """`4821`, `确认登录 4821`: the four digits, if there are no others."""
+    digits = re.findall(r"[0-9]", unicodedata.normalize("NFKC", typed))
+    return "".join(digits) if len(digits) == 4 else None
+
+
 def name_and_phone(text: str) -> tuple[str, str] | None:
     """`示例甲 199 0000 0001`, in either order; None unless both are there."""
     joined = _BETWEEN_DIGITS.sub("", unicodedata.normalize("NFKC", text))

@@ -105,6 +105,28 @@ def already_bound(name: str) -> str:
     return fit(f"您已经绑定，是{short(name)}，不用再绑。")
 
 
+# -- signing in to the management pages ------------------------------------------------------
+
+SIGN_IN_UNBOUND = f"这是登录管理页面的码，还不知道您是谁。{_HOW_TO_BIND}"
+SIGN_IN_MEMBER = "这是管理人员登录电脑页面用的码，您不需要。您的巡河在这里就能记录和查看。"
+SIGN_IN_NUMBER = "请发送电脑上显示的4位数字；不是您本人在登录，请回复“否”。"
+SIGN_IN_WRONG = "数字不对，请看着电脑屏幕再发一次；不是您本人在登录，请回复“否”。"
+SIGN_IN_OVER = "这个登录码已失效，请在电脑上换一个二维码再扫。"
+SIGN_IN_REFUSED = "好的，没有登录。别人发来的登录码请不要扫。"
+SIGNED_IN = "已登录，请看电脑。不用时请在页面上点“退出”。"
+
+
+def sign_in(site: str, address: str) -> str:
+    """The question of a scanned code: is it you, before which browser."""
+    asks = "是您本人，请发送电脑上显示的4位数字；不是请回复“否”。"
+    return first_that_fits(
+        (
+            f"有电脑（{address}）要用您的身份登录管理页面 {site}。{asks}",
+            f"有电脑（{address}）要用您的身份登录管理页面。{asks}",
+        )
+    )
+
+
 # -- consent ---------------------------------------------------------------------------------
 
 NOTICE = (

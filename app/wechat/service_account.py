@@ -39,6 +39,22 @@ class ServiceAccount:
             raise TryAgain(path, reason="an answer without an address")
         return str(answer["url"])
 
+    async def temporary_code(self, scene: str, seconds: int) -> str:
+        """The address that a QR code spells which is good for `seconds`, up to 30 days.
+
+        Page: "生成带参数的二维码".
+        """
+        path = "cgi-bin/qrcode/create"
+        body = {
+            "expire_seconds": seconds,
+            "action_name": "QR_STR_SCENE",
+            "action_info": {"scene": {"scene_str": scene}},
+        }
+        answer = await self.caller.json(Call("POST", path, body=body, waited_for=True))
+        if not isinstance(answer.get("url"), str):
+            raise TryAgain(path, reason="an answer without an address")
+        return str(answer["url"])
+
     async def send_text(self, openid: str, text: str) -> None:
         """Speak first, within the window that the user's last act opened.
 

@@ -186,3 +186,24 @@ def test_the_only_admin_with_a_new_wechat_is_helped_at_the_shell(xunhe: Xunhe, u
     assert rows(url, "SELECT via, actor_id, reason FROM audit_entries WHERE action = 'unbind'") == [
         ("cli", None, "换了手机")
     ]
+
+
+def test_a_login_link_is_printed_alone_and_kept_as_a_hash(xunhe: Xunhe, url: str) -> None:
+    status, address, complaint = outcome(xunhe("login-link", "P1"))
+
+    assert (status, complaint) == (0, "")
+    start, _, token = address.strip().rpartition("/")
+    assert start == "https://xunhe.example/dashboard/sign-in/links"
+    assert len(token) >= 40
+    assert rows(
+        url,
+        "SELECT t.via, t.token_hash, p.code, t.expires_at - t.created_at = interval '10 minutes'"
+        " FROM sign_in_tickets t JOIN people p ON p.id = t.person_id",
+    ) == [("link", token_hash(token), "P1", True)]
+
+
+def test_a_login_link_is_for_managers(xunhe: Xunhe) -> None:
+    assert outcome(xunhe("login-link", "NOBODY")) == (1, "", "名册上没有这位人员：NOBODY\n")
+    status, address, complaint = outcome(xunhe("login-link", "P2"))
+    assert (status, address, complaint.count("\n")) == (1, "", 1)
+    assert "不是管理人员" in complaint

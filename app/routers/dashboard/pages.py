@@ -70,7 +70,7 @@ def to(path: str, *, said: str = "") -> RedirectResponse:
 def inside(path: str | None) -> str:
     """The path if it is one of the dashboard's own pages, else its first page."""
     parts = urlsplit(path or "")
-    if parts.scheme or parts.netloc or "\\" in (path or ""):
+    if parts.scheme or parts.netloc or "\\" in (path or "") or ".." in parts.path:
         return PREFIX
     if parts.path != PREFIX and not parts.path.startswith(f"{PREFIX}/"):
         return PREFIX

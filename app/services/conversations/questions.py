@@ -9,7 +9,7 @@ from app.domain import chat, replies
 from app.domain.chat import Command, Said
 from app.models import ChatMedia, CheckIn
 from app.services import chat_media
-from app.services.conversations import binding, companions, letters, photos, records
+from app.services.conversations import binding, companions, letters, photos, records, sign_in
 from app.services.conversations.turns import Turn
 
 ANSWERED_WITHIN = timedelta(minutes=10)
@@ -27,6 +27,8 @@ async def answer(turn: Turn, said: Said, typed: str) -> str | None:
     if turn.now - turn.conversation.asked_at > within:
         turn.forget_question()
         return None
+    if kind == "sign_in":
+        return await sign_in.answer(turn, said, typed)
     if said.command in {Command.no, Command.cancel} and kind in {"slip", "application"}:
         turn.forget_question()
         return replies.NOT_YOU if kind == "slip" else replies.ALL_RIGHT

@@ -11,7 +11,8 @@ from app.domain import chat, geometry, replies
 from app.domain.datum import Datum, to_wgs84
 from app.errors import XunheError
 from app.models import Stele
-from app.services import invitations, stele_codes
+from app.services import invitations, sign_in, stele_codes
+from app.services.conversations import sign_in as signing_in
 from app.services.conversations.turns import Turn
 from app.wechat.messages import Location
 
@@ -26,6 +27,8 @@ async def take_scene(turn: Turn, scene: str) -> str | None:
         return await _name_stele(turn, scene.removeprefix(stele_codes.SCENE_PREFIX), None)
     if scene.startswith(invitations.SCENE_PREFIX):
         return await _ask_who(turn, scene)
+    if scene.startswith(sign_in.SCENE_PREFIX):
+        return await signing_in.take_scene(turn, scene)
     return None
 
 
