@@ -12,6 +12,7 @@ from app.services import (
     callbacks,
     chain,
     conversations,
+    credit_months,
     credits,
     media_fetching,
     messages,
@@ -183,3 +184,11 @@ async def count_visit_days(context: JobContext, timestamp: int) -> None:  # noqa
     """Count again the visits of the days on which a check-in changed."""
     state: Any = context.additional_context["state"]
     await visit_days.refresh(state["sessions"])
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="count_credit_months", pass_context=True, queueing_lock="count_credit_months")
+async def count_credit_months(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  the tick's
+    """Count again the days of the months in which a credit changed."""
+    state: Any = context.additional_context["state"]
+    await credit_months.refresh(state["sessions"])

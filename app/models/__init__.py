@@ -16,6 +16,7 @@ from app.models.companion import Companion
 from app.models.consent import Consent, NoticeKind
 from app.models.conversation import Conversation, HeldMessage
 from app.models.credit import Credit
+from app.models.credit_month import CreditMonth, StaleCreditMonth
 from app.models.earlier_version import EarlierVersion
 from app.models.exemption import Exemption, ExemptionKind, ExemptionState
 from app.models.grid_cell import GridCell, GridCellKind
@@ -86,6 +87,7 @@ __all__ = [
     "Consent",
     "Conversation",
     "Credit",
+    "CreditMonth",
     "Delivery",
     "DeliveryState",
     "EarlierVersion",
@@ -137,6 +139,7 @@ __all__ = [
     "SendPermit",
     "SignInTicket",
     "Source",
+    "StaleCreditMonth",
     "StaleStanding",
     "StaleVisitDay",
     "Standing",

@@ -35,6 +35,13 @@ class Credit(Base):
             "counted_on",
             postgresql_where=text("pending AND revoked_at IS NULL"),
         ),
+        # For reports as something was known once.
+        Index(
+            "ix_credits_revoked",
+            "obligation_id",
+            "counted_on",
+            postgresql_where=text("revoked_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

@@ -13,8 +13,9 @@ from app.models.base import Base
 class EarlierVersion(Base):
     """A row as it was until then; written by the database itself, whichever door changed the row.
 
-    Kept for obligations, exemptions (without their reasons), pairings and posts, so that a report
-    can be asked for as it was known on a day.
+    Kept whole for obligations, exemptions (without their reasons), pairings and posts; of
+    organisations, people, reaches, grid cells, steles, letters and the rulebook only what decides
+    about duties. So a report can be asked for as it was known at a moment.
     """
 
     __tablename__ = "earlier_versions"

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import clock
 from app.database import at_once
 from app.domain import duties
-from app.services import credits, pairing_duties, progress, rulebook, visit_days
+from app.services import credit_months, credits, pairing_duties, progress, rulebook, visit_days
 from app.services.credits import Difference
 from app.settings import Settings
 
@@ -64,6 +64,8 @@ async def faults(
             together.clear()
     for line in await _named(session, together):
         yield line
+    async for line in _wrong_months(session, told):
+        yield line
     async for line in _wrong_standings(session, clock.day_of(now), told):
         yield line
     if not rulebook.differs(book, settings):
@@ -80,6 +82,16 @@ async def remarks(session: AsyncSession, settings: Settings) -> list[str]:
     if rulebook.differs(book, settings):
         return ["履职是按原来的设置核算的（起算日、挂钩任务与现在不同），服务启动时会重新核算。"]
     return []
+
+
+async def _wrong_months(session: AsyncSession, told: Told) -> AsyncIterator[str]:
+    told("履职月份", 0)
+    async for each in credit_months.differences(session, lambda done: told("履职月份", done)):
+        yield (
+            f"履职月份不符：任务 {each.obligation}，{each.month:%Y-%m}，"
+            f"记为 {each.noted} 天、待审 {each.noted_pending} 天，"
+            f"应为 {each.counted} 天、待审 {each.pending} 天"
+        )
 
 
 async def _wrong_visits(session: AsyncSession, told: Told) -> AsyncIterator[str]:

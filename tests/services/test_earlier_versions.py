@@ -1,12 +1,14 @@
 """What decides about duties can be read as it was before it was changed."""
 
-from datetime import date
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import AreaKind, EarlierVersion, Obligation, Period
-from tests.conftest import Member
+from app.models import AreaKind, EarlierVersion, Obligation, Period, Rulebook
+from tests.conftest import Lake, Member
 
 
 async def test_a_changed_obligation_leaves_what_it_was(session: AsyncSession, li: Member) -> None:
@@ -54,3 +56,68 @@ async def test_an_update_that_changes_nothing_leaves_nothing(
     await session.commit()
 
     assert (await session.scalars(select(EarlierVersion.id))).all() == []
+
+
+async def _kept(session: AsyncSession) -> list[tuple[str, UUID, dict[str, Any]]]:
+    rows = await session.execute(
+        select(EarlierVersion.subject, EarlierVersion.row_id, EarlierVersion.content).order_by(
+            EarlierVersion.id
+        )
+    )
+    return [(subject, row_id, content) for subject, row_id, content in rows]
+
+
+async def test_of_places_and_people_only_what_decides_is_kept(
+    session: AsyncSession, lake: Lake, li: Member
+) -> None:
+    """No name, no phone, no shape; and nothing where nothing of it changed."""
+    gone = date(2026, 6, 1)
+    home = lake.east_branch.id
+    li.person.phone, li.person.name = "19900009999", "示例丽"
+    lake.stele.text, lake.reach.short_name = "新", "东"
+    session.add_all([li.person, lake.stele, lake.reach])
+    await session.commit()
+    assert await _kept(session) == []
+
+    li.person.organisation_id = lake.west_branch.id
+    await session.commit()
+    for row in (lake.west_branch, li.person, lake.reach, lake.east_inner, lake.stele):
+        row.retired_on = gone
+        session.add(row)
+        await session.commit()
+
+    up, water = str(lake.committee.id), str(lake.reach.waterbody_id)
+    assert await _kept(session) == [
+        ("people", li.person.id, {"organisation_id": str(home), "retired_on": None}),
+        ("organisations", lake.west_branch.id, {"parent_id": up, "retired_on": None}),
+        (
+            "people",
+            li.person.id,
+            {"organisation_id": str(lake.west_branch.id), "retired_on": None},
+        ),
+        ("reaches", lake.reach.id, {"waterbody_id": water, "retired_on": None}),
+        (
+            "grid_cells",
+            lake.east_inner.id,
+            {"parent_id": str(lake.east.id), "retired_on": None},
+        ),
+        ("steles", lake.stele.id, {"reach_id": str(lake.reach.id), "retired_on": None}),
+    ]
+
+
+async def test_the_rulebook_keeps_from_when_it_counted(session: AsyncSession) -> None:
+    book = Rulebook(
+        id=1,
+        opened_on=date(2026, 1, 1),
+        count_from=date(2026, 3, 1),
+        pairing_duty="department",
+        judged_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    session.add(book)
+    await session.commit()
+    book.judged_at = datetime(2026, 2, 1, tzinfo=UTC)
+    await session.commit()
+    book.count_from = None
+    await session.commit()
+
+    assert await _kept(session) == [("rulebook", UUID(int=1), {"count_from": "2026-03-01"})]
