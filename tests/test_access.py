@@ -134,7 +134,9 @@ BODIES: Mapping[str, object] = {
     "POST /api/v1/sync": {"operations": [OPERATION]},
 }
 # What the dashboard's own forms send, besides the token that each of them carries.
-FORMS: Mapping[str, Mapping[str, str]] = {}
+FORMS: Mapping[str, Mapping[str, str]] = {
+    "POST /dashboard/reviews/{check_in_id}": {"verdict": "accepted", "reason": "已核实"},
+}
 QUERIES: Mapping[str, Mapping[str, str]] = {
     "GET /api/v1/me/colleagues": {"q": "示例"},
     "GET /api/v1/locate": {"lon": "103.01", "lat": "24.9", "datum": "wgs84"},
@@ -142,13 +144,21 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-CODES = {"people": "LI", "posts": "Z-LI", "obligations": "O-LI"}
+CODES = {
+    "people": "LI",
+    "posts": "Z-LI",
+    "obligations": "O-LI",
+    "organisations": "EAST",
+    "reaches": "R-1",
+    "grid-cells": "G-1",
+}
 
 
 def _path(route: str, ids: Ids) -> str:
     path = route.split(" ", 1)[1].replace(":path}", "}").replace("{collection}", "check_ins")
     noun = {
         "check-ins": ids.check_in,
+        "reviews": ids.check_in,
         "items": ids.check_in,
         "patrols": ids.patrol,
         "applications": ids.application,

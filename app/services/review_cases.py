@@ -46,7 +46,7 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A check-in with all that a reviewer looks at."""
+    """A check-in with all that a reviewer looks at; `is_ours`: its person is now the caller's."""
 
     visit: Visit
     stele: Stele | None
@@ -55,6 +55,7 @@ class Case:
     verdicts: Sequence[Verdicts]
     may_review: bool
     took_part: bool
+    is_ours: bool
 
 
 async def find(session: AsyncSession, caller: Caller, id_: UUID, *, near_same_bits: int) -> Case:
@@ -77,6 +78,7 @@ async def find(session: AsyncSession, caller: Caller, id_: UUID, *, near_same_bi
         verdicts=await _verdicts(session, id_),
         may_review=manages is not None and not took_part and check_in.withdrawn_at is None,
         took_part=took_part,
+        is_ours=await access.manages(session, caller, visit.person.organisation_id),
     )
 
 

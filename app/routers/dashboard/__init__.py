@@ -2,6 +2,24 @@
 
 from fastapi import APIRouter
 
-from app.routers.dashboard import sign_in
+from app.routers.dashboard import (
+    maps,
+    organisations,
+    people,
+    places,
+    records,
+    reviews,
+    searches,
+    sign_in,
+)
 
-ROUTERS: tuple[APIRouter, ...] = (sign_in.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    sign_in.router,
+    maps.router,
+    reviews.router,
+    people.router,
+    organisations.router,
+    places.router,
+    records.router,
+    searches.router,
+)

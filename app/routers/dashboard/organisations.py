@@ -1,0 +1,46 @@
+"""The page of an organisation: its people, duties, places, and what is below it."""
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from app import clock
+from app.routers.dashboard.doors import Viewer
+from app.routers.dashboard.pages import page
+from app.routers.deps import Now, Session
+from app.schemas.fields import Code
+from app.services import letters, obligations, pairings
+from app.services.profiles import organisations
+
+router = APIRouter(prefix="/dashboard/organisations", include_in_schema=False)
+
+_DUTIES = 50
+
+
+@router.get("/{code:path}")
+async def show_organisation(code: Code, visit: Viewer, session: Session, now: Now) -> HTMLResponse:
+    """An organisation of the caller's subtree."""
+    caller, today = visit.caller, clock.day_of(now)
+    profile = await organisations.find(session, caller, code, today=today)
+    duties = await obligations.listed(
+        session, caller, obligations.Wanted(holder=code), as_of=today, after=None, limit=_DUTIES
+    )
+    return page(
+        "organisation.html",
+        visit,
+        profile=profile,
+        shown=profile.organisation,
+        today=today,
+        year_begins=today.replace(month=1, day=1),
+        duties=duties.standings,
+        pairings=await pairings.listed(
+            session,
+            caller,
+            pairings.Wanted(organisation=code),
+            after=None,
+            limit=_DUTIES,
+            now=now,
+        ),
+        letters=await letters.listed(
+            session, caller, letters.Wanted(organisation=code), after=None, limit=_DUTIES, now=now
+        ),
+    )
