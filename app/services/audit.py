@@ -1,9 +1,10 @@
 """The audit log: who of the staff changed what, from what to what, and why."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import AuditEntry, Person
@@ -44,17 +45,34 @@ async def record(
 
 
 async def seen(
-    session: AsyncSession, caller: Caller, subject: str, *, now: datetime, reason: str | None = None
+    session: AsyncSession,
+    caller: Caller,
+    subject: str,
+    *,
+    now: datetime,
+    reason: str | None = None,
+    once_in: timedelta | None = None,
 ) -> None:
     """Write down that somebody looked at personal data of others (a track, a phone, an export).
 
-    Nothing about one's own. For a program, `via` names its key.
+    Nothing about one's own. For a program, `via` names its key. What is read in many pieces is one
+    look: with `once_in`, the same look within that time is not written down again.
     """
     if caller.person is not None and subject == f"person:{caller.person.code}":
         return
-    await record(
-        session, caller.person, "see", subject, via=door_of(caller), reason=reason, now=now
-    )
+    via = door_of(caller)
+    if once_in is not None:
+        same = select(AuditEntry.id).where(
+            AuditEntry.at > now - once_in,
+            AuditEntry.actor_id == (caller.person.id if caller.person else None),
+            AuditEntry.via == via,
+            AuditEntry.action == "see",
+            AuditEntry.subject == subject,
+            AuditEntry.reason == reason,
+        )
+        if await session.scalar(same.limit(1)) is not None:
+            return
+    await record(session, caller.person, "see", subject, via=via, reason=reason, now=now)
 
 
 def door_of(caller: Caller) -> str:

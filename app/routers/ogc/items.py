@@ -1,5 +1,7 @@
 """The features of a collection, page by page and one by one."""
 
+from datetime import timedelta
+
 from fastapi import APIRouter, Response
 
 from app.routers.deps import Now, Session
@@ -12,6 +14,9 @@ from app.services.features import catalogue, finding
 
 router = APIRouter(prefix="/ogc/collections/{collection}/items", include_in_schema=False)
 _READ = ["GET", "HEAD"]
+_OF_PAGES = frozenset({"limit", "cursor"})
+# GDAL reads ten features a request; a map that is moved to and fro asks the same again.
+_ONE_LOOK = timedelta(minutes=10)
 
 
 @router.api_route("", methods=_READ)
@@ -23,8 +28,9 @@ async def items(
     given = queries.once(asking.params, queries.known_of(one))
     page = await finding.page(session, reader, one, queries.wanted(one, given))
     if one.guarded and reader is not None:
-        asked = "&".join(f"{name}={value}" for name, value in given.items())
-        await audit.seen(session, reader, f"ogc:{one.id}", now=now, reason=asked or None)
+        asked = [f"{name}={value}" for name, value in given.items() if name not in _OF_PAGES]
+        about = "&".join(sorted(asked)) or None
+        await audit.seen(session, reader, f"ogc:{one.id}", now=now, reason=about, once_in=_ONE_LOOK)
     cursor = queries.cursor_of(page.after) if page.after is not None else None
     document = documents.items(
         asking.addresses, asking.shown, one, asking.params, page, cursor, now
@@ -40,7 +46,9 @@ async def feature(
     one = catalogue.find(reader, collection)
     found = await finding.one(session, reader, one, id)
     if one.guarded and reader is not None:
-        await audit.seen(session, reader, f"ogc:{one.id}", now=now, reason=found.id)
+        await audit.seen(
+            session, reader, f"ogc:{one.id}", now=now, reason=found.id, once_in=_ONE_LOOK
+        )
     document = documents.feature(asking.addresses, asking.shown, one, found)
     return answer(
         asking,
