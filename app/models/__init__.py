@@ -5,6 +5,8 @@ from app.models.api_key import ApiKey
 from app.models.application import Application, ApplicationKind, ApplicationState
 from app.models.audit_entry import AuditEntry
 from app.models.base import Base, Box, uuid7
+from app.models.bulletin import Bulletin, BulletinState
+from app.models.bulletin_file import BulletinFile, BulletinTemplate, DocumentKind
 from app.models.call import Call
 from app.models.callback_receipt import CallbackNonce, CallbackReceipt
 from app.models.chain_closing import ChainClosing
@@ -70,6 +72,10 @@ __all__ = [
     "AuditEntry",
     "Base",
     "Box",
+    "Bulletin",
+    "BulletinFile",
+    "BulletinState",
+    "BulletinTemplate",
     "Call",
     "CallbackNonce",
     "CallbackReceipt",
@@ -90,6 +96,7 @@ __all__ = [
     "CreditMonth",
     "Delivery",
     "DeliveryState",
+    "DocumentKind",
     "EarlierVersion",
     "Exemption",
     "ExemptionKind",
