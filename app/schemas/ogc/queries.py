@@ -162,6 +162,8 @@ def _after(collection: Collection, cursor: str) -> Sequence[Any]:
         parts = orjson.loads(
             base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         )
+        if not isinstance(parts, list):
+            raise ValueError
         return [_READERS[kind](part) for (_, kind), part in zip(key, parts, strict=True)]
     except (binascii.Error, UnicodeError, ValueError, TypeError, AttributeError):
         raise BadRequest("翻页标记无效，请从第一页重新查看。") from None
