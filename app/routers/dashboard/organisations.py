@@ -8,7 +8,7 @@ from app.routers.dashboard.doors import Viewer
 from app.routers.dashboard.pages import page
 from app.routers.deps import Now, Session
 from app.schemas.fields import Code
-from app.services import letters, obligations, pairings
+from app.services import obligations
 from app.services.profiles import organisations
 
 router = APIRouter(prefix="/dashboard/organisations", include_in_schema=False)
@@ -32,15 +32,4 @@ async def show_organisation(code: Code, visit: Viewer, session: Session, now: No
         today=today,
         year_begins=today.replace(month=1, day=1),
         duties=duties.standings,
-        pairings=await pairings.listed(
-            session,
-            caller,
-            pairings.Wanted(organisation=code),
-            after=None,
-            limit=_DUTIES,
-            now=now,
-        ),
-        letters=await letters.listed(
-            session, caller, letters.Wanted(organisation=code), after=None, limit=_DUTIES, now=now
-        ),
     )

@@ -6,13 +6,23 @@ from datetime import date
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.errors import NotFound
-from app.models import GridCell, Organisation, Person, Stele, on_roster
+from app.models import GridCell, Letter, Organisation, Pairing, Person, Reach, Stele, on_roster
 from app.services import access, edits
 from app.services.access import Caller
 
 _MOST_PEOPLE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Bond:
+    """A reach, a village, or both that a department looks after."""
+
+    reach_code: str | None
+    reach: str | None
+    village: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,8 @@ class Profile:
     headcount: int
     cells: Sequence[GridCell]
     steles: Sequence[Stele]
+    bonds: Sequence[Bond]
+    letters: Sequence[Letter]
 
 
 async def find(session: AsyncSession, caller: Caller, code: str, *, today: date) -> Profile:
@@ -64,6 +76,11 @@ async def find(session: AsyncSession, caller: Caller, code: str, *, today: date)
         .order_by(Stele.code)
         .limit(_MOST_PEOPLE)
     )
+    letters = await session.scalars(
+        select(Letter)
+        .where(Letter.organisation_id == organisation.id, edits.not_retired(Letter, today))
+        .order_by(Letter.signed_on.desc(), Letter.number)
+    )
     visible = above is not None and (scope is None or above.id in scope)
     return Profile(
         organisation=organisation,
@@ -75,4 +92,19 @@ async def find(session: AsyncSession, caller: Caller, code: str, *, today: date)
         or 0,
         cells=cells.all(),
         steles=steles.all(),
+        bonds=await _bonds(session, organisation, today),
+        letters=letters.all(),
     )
+
+
+async def _bonds(session: AsyncSession, organisation: Organisation, today: date) -> list[Bond]:
+    village = aliased(Organisation)
+    rows = await session.execute(
+        select(Reach.code, Reach.name, village.name)
+        .select_from(Pairing)
+        .outerjoin(Reach, Reach.id == Pairing.reach_id)
+        .outerjoin(village, village.id == Pairing.village_id)
+        .where(Pairing.department_id == organisation.id, edits.not_over(Pairing, today))
+        .order_by(Reach.code, village.code)
+    )
+    return [Bond(*row) for row in rows]

@@ -7,10 +7,15 @@ const REACH = { color: "#0b4f8a", weight: 4, opacity: 0.85, dashArray: "8 5" };
 
 // A Leaflet map in the element; its data-* say what lies below and in which datum.
 export function open(element, options = {}) {
-  const map = L.map(element, { zoomControl: false, attributionControl: false, maxZoom: 19, ...options });
+  const { tiles, attribution } = element.dataset;
+  // Tiles are drawn for whole steps only.
+  const zoomSnap = tiles ? 1 : 0.25;
+  const map = L.map(element, { zoomControl: false, attributionControl: false, maxZoom: 19, zoomSnap, ...options });
   L.control.zoom({ zoomInTitle: "放大", zoomOutTitle: "缩小" }).addTo(map);
   L.control.scale({ imperial: false }).addTo(map);
-  const { tiles, attribution } = element.dataset;
+  // Water below, the cells on it, reaches and tracks above both.
+  map.createPane("water").style.zIndex = 380;
+  map.createPane("cells").style.zIndex = 390;
   if (tiles) {
     L.tileLayer(tiles, { maxZoom: 19, attribution }).addTo(map);
     L.control.attribution({ prefix: false }).addTo(map);
@@ -32,6 +37,7 @@ export async function water(element) {
     L.geoJSON(drawn, {
       filter: (feature) => feature.properties.layer === layer,
       style,
+      pane: layer === "reach" ? "overlayPane" : "water",
       interactive: layer === "reach",
       onEachFeature: (feature, shape) => layer === "reach" && shape.bindPopup(() => about(feature.properties, "reaches")),
     });

@@ -5,12 +5,12 @@ import { about, open, read, water } from "./base-map.js";
 const element = document.getElementById("map");
 const { datum, asOf, from, kind, cell, stele, patrol } = element.dataset;
 const MOST_LABELS = 80;
+const MOST_COMPARED = 2000;
 const STATES = { visited: "30天内到过", unvisited: "30天内没有到过", elsewhere: "其他单位的" };
 
 const map = open(element);
 element.map = map;
 const layers = { water: L.layerGroup(), reaches: L.layerGroup(), cells: L.layerGroup(), days: L.layerGroup(), steles: L.layerGroup() };
-map.createPane("cells").style.zIndex = 390;
 
 function band(days) {
   if (days === null) return "never";
@@ -46,7 +46,7 @@ function showCells(found) {
   const drawn = L.geoJSON(found, {
     pane: "cells",
     style: (feature) => ({
-      color: "#17262a", weight: 1.5, fillColor: `url(#cell-${band(feature.properties.days_since)})`, fillOpacity: 0.6,
+      color: "#17262a", weight: 1.5, fillColor: `url(#cell-${band(feature.properties.days_since)})`, fillOpacity: 0.75,
     }),
     onEachFeature: (feature, shape) => {
       const of = feature.properties;
@@ -58,27 +58,35 @@ function showCells(found) {
       ]));
     },
   });
-  // The large ones below, so that those inside of them can be seen and clicked.
+  // The large ones below, so that those inside of them can be seen and clicked; a cell that holds
+  // others is an outline, or its colour would mix with theirs.
   const size = (shape) => { const box = shape.getBounds(); return (box.getEast() - box.getWest()) * (box.getNorth() - box.getSouth()); };
   const shapes = drawn.getLayers().sort((a, b) => size(b) - size(a));
-  for (const shape of shapes) layers.cells.addLayer(shape);
-  label(shapes);
+  const outer = new Set(shapes.length > MOST_COMPARED ? [] : shapes.filter((shape) => shapes.some((other) => holds(shape, other))));
+  for (const shape of shapes) {
+    if (outer.has(shape)) shape.setStyle({ fillOpacity: 0, dashArray: "6 4", weight: 2.5 });
+    layers.cells.addLayer(shape);
+  }
+  label(shapes.filter((shape) => !outer.has(shape)));
   const rows = found.features.map((feature) => feature.properties)
     .sort((a, b) => (b.days_since ?? Infinity) - (a.days_since ?? Infinity) || a.code.localeCompare(b.code));
   const table = document.getElementById("cells");
   for (const of of rows) row(table, [of.name, of.kind_name, of.organisation_name, of.last_visit_on ?? "还没有", sinceText(of.days_since)], "grid-cells", of.code);
+  document.getElementById("cells-count").textContent = rows.length;
   return shapes;
 }
 
-// Days written on the cells in sight, on those that hold no other; too many would hide the map.
+function holds(outer, inner) {
+  return outer !== inner && outer.getBounds().contains(inner.getBounds());
+}
+
+// Days written on the cells in sight; too many would hide the map.
 function label(shapes) {
-  const holds = (outer, inner) => outer !== inner && outer.getBounds().contains(inner.getBounds());
   const renew = () => {
     layers.days.clearLayers();
     const seen = shapes.filter((shape) => map.getBounds().contains(shape.getBounds().getCenter()));
     if (seen.length > MOST_LABELS) return;
     for (const shape of seen) {
-      if (seen.some((other) => holds(shape, other))) continue;
       L.tooltip({ permanent: true, direction: "center", className: "days-label", interactive: false })
         .setLatLng(shape.getCenter()).setContent(sinceText(shape.feature.properties.days_since)).addTo(layers.days);
     }
@@ -101,13 +109,14 @@ function showSteles(found) {
     row(table, [of.name, of.organisation, STATES[of.state], of.last_visit_on ?? "—",
       of.printed === null ? "—" : of.printed ? "已打印" : "没有打印"], "steles", of.code);
   }
+  document.getElementById("steles-count").textContent = found.features.length;
   return marks;
 }
 
 function showVisits() {
   const group = L.featureGroup();
   for (const item of document.querySelectorAll("ol.walk > li")) {
-    const icon = L.divIcon({ className: "visit-mark", html: item.dataset.n, iconSize: null });
+    const icon = L.divIcon({ className: "visit-mark", html: item.dataset.n, iconSize: [24, 24] });
     const box = document.createElement("div");
     box.append(item.querySelector("a").cloneNode(true));
     const image = item.querySelector("img");
@@ -116,7 +125,7 @@ function showVisits() {
       copy.style.cssText = "display:block;max-width:200px;max-height:150px;margin-top:6px";
       box.append(copy);
     }
-    L.marker([item.dataset.lat, item.dataset.lon], { icon, keyboard: false }).bindPopup(box).addTo(group);
+    L.marker([item.dataset.lat, item.dataset.lon], { icon, keyboard: false, zIndexOffset: 1000 }).bindPopup(box).addTo(group);
   }
   return group.addTo(map);
 }
@@ -160,8 +169,7 @@ function replay(points, times) {
   show();
 }
 
-async function showTrack() {
-  const track = await read(`/api/v1/patrols/${patrol}/track`, { datum });
+function showTrack(track) {
   const points = track.geometry?.type === "LineString" ? track.geometry.coordinates : [];
   if (!points.length) {
     document.getElementById("no-track").hidden = false;
@@ -187,16 +195,15 @@ async function start() {
     }),
     read("/api/v1/reports/coverage", { format: "geojson", from, to: asOf, as_of: asOf, kind, datum }),
     read("/dashboard/map/steles.json", { as_of: asOf, datum }),
-    patrol ? showTrack() : null,
+    patrol ? read(`/api/v1/patrols/${patrol}/track`, { datum }) : null,
   ]);
-  const [drawn, coverage, points, line] = shown;
-  const visits = showVisits();
+  const [drawn, coverage, points, track] = shown;
   const bounds = L.latLngBounds([]);
   for (const each of [drawn, L.geoJSON(coverage), L.geoJSON(points)]) bounds.extend(each.getBounds());
+  map.fitBounds(bounds.isValid() ? bounds : [[24.8, 102.9], [25, 103.1]]);
   const walk = L.latLngBounds([]);
-  for (const each of [line, visits]) if (each) walk.extend(each.getBounds());
-  const whole = walk.isValid() ? walk.pad(0.2) : bounds.isValid() ? bounds : L.latLngBounds([[24.8, 102.9], [25, 103.1]]);
-  map.fitBounds(whole, { maxZoom: 17 });
+  for (const each of [track && showTrack(track), showVisits()]) if (each) walk.extend(each.getBounds());
+  if (walk.isValid()) map.fitBounds(walk.pad(0.2), { maxZoom: 17 });
   const shapes = showCells(coverage);
   const marks = showSteles(points);
   const wanted = shapes.find((shape) => shape.feature.properties.code === cell);
@@ -210,8 +217,9 @@ async function start() {
   element.dataset.ready = "true";
 }
 
-start().catch(() => {
+start().catch((error) => {
   const status = document.getElementById("map-status");
   status.textContent = "地图的内容没有取到，请刷新页面再试。";
   status.hidden = false;
+  throw error;
 });

@@ -17,7 +17,7 @@ function mark(feature, latlng) {
     L.marker(latlng, { icon, keyboard: false }).bindTooltip(label, { direction: "bottom", permanent: true, className: "days-label" }).addTo(group);
   } else {
     const text = kind === "visit" && label.length > 3 ? "" : label;
-    const icon = L.divIcon({ className: `visit-mark ${kind}`, html: "", iconSize: null });
+    const icon = L.divIcon({ className: `visit-mark ${kind}`, iconSize: [kind === "visit" ? 24 : 56, 24] });
     const own = L.marker(latlng, { icon, keyboard: false, zIndexOffset: kind === "visit" ? 1000 : 0 });
     own.on("add", () => { own.getElement().textContent = text; });
     own.addTo(group);
@@ -37,7 +37,7 @@ async function draw(element) {
   drawn.addTo(map);
   element.map = map;
   const { bodies, reaches } = await water(element);
-  bodies.addTo(map).bringToBack();
+  bodies.addTo(map);
   reaches.addTo(map);
 }
 
