@@ -6,6 +6,7 @@ from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
 from psycopg.rows import namedtuple_row
+from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -40,6 +41,22 @@ def connect(url: str, settings: Database) -> tuple[AsyncEngine, async_sessionmak
         },
     )
     return engine, async_sessionmaker(engine, expire_on_commit=False)
+
+
+def snapshots(url: str) -> tuple[AsyncEngine, async_sessionmaker[AsyncSession]]:
+    """Sessions that see one state of the database and write nothing, for what takes long.
+
+    Each has a connection of its own, which ends with it.
+    """
+    engine = create_async_engine(
+        sqlalchemy_url(url),
+        poolclass=NullPool,
+        hide_parameters=True,
+        connect_args={"connect_timeout": 5},
+        isolation_level="REPEATABLE READ",
+    )
+    reading = engine.execution_options(postgresql_readonly=True)
+    return engine, async_sessionmaker(reading, expire_on_commit=False)
 
 
 async def driver_connection(session: AsyncSession) -> AsyncConnection[Any]:

@@ -250,6 +250,12 @@ class StorageUnavailable(XunheError):
     )
 
 
+class NoRoom(XunheError):
+    """The server's disk has no room for the file that was to be made."""
+
+    status, code, title = 507, "no-room", "服务器磁盘空间不够，文件没有做成，请联系管理员。"
+
+
 class Unexpected(XunheError):
     """A fault of ours; the log has it under the request id."""
 

@@ -7,12 +7,13 @@ from typing import TypedDict
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app import clock, embedded_postgres
-from app.database import connect
+from app.database import connect, snapshots
 from app.keys import Keys, open_keys
 from app.models import App
 from app.services import chain, conversations, facts
 from app.services.callback_queue import CallbackQueue
 from app.services.check_in_queue import CheckInQueue
+from app.services.exports.downloads import Downloads
 from app.services.rate_limits import RateLimiter
 from app.settings import BadSettings, Settings
 from app.storage import Store, open_store
@@ -33,6 +34,7 @@ class State(TypedDict):
     wechat: WeChat
     doors: Mapping[App, Door]
     callbacks: CallbackQueue
+    downloads: Downloads
 
 
 @asynccontextmanager
@@ -52,6 +54,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     wechat_engine, wechat_sessions = connect(
         url, settings.database.model_copy(update={"pool_size": 5})
     )
+    snapshots_engine, snapshot_sessions = snapshots(url)
     try:
         async with open_http(settings) as http:
             keys, limiter = open_keys(settings), RateLimiter(limits_sessions)
@@ -66,8 +69,10 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
                 wechat=open_wechat(http, settings, wechat_sessions),
                 doors=doors,
                 callbacks=CallbackQueue(sessions, conversations.answering(settings, keys)),
+                downloads=Downloads(snapshot_sessions),
             )
     finally:
+        await snapshots_engine.dispose()
         await wechat_engine.dispose()
         await limits_engine.dispose()
         await engine.dispose()

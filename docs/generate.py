@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that only repeat what the code says: errors, database, messages.
+"""Writes the pages of docs/ that only repeat what the code says (PAGES says which).
 
 python docs/generate.py          write them
 python docs/generate.py --check  exit 1 if one is not as it would be written
@@ -9,6 +9,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
+import exports
 import messages
 
 from app import errors
@@ -85,7 +86,12 @@ def database_page() -> str:
     return "\n".join([*lines, "```", ""])
 
 
-PAGES = {"errors.md": errors_page, "database.md": database_page, "messages.md": messages.page}
+PAGES = {
+    "errors.md": errors_page,
+    "database.md": database_page,
+    "messages.md": messages.page,
+    "exports.md": exports.page,
+}
 
 
 def main() -> int:

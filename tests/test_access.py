@@ -172,6 +172,8 @@ def _path(route: str, ids: Ids) -> str:
         path = path.replace("{id}", noun[about]).replace("{check_in_id}", ids.check_in)
     code = CODES.get(about, "JB-02")
     path = path.replace("{photo_id}", ids.photo).replace("{number}", "L-CHEN")
+    path = path.replace("{table}", "check-ins").replace("{format}", "csv")
+    path = path.replace("{organisation_code}", "EAST")
     return path.replace("{code}", code).replace("{name}", "MP_verify")
 
 

@@ -60,8 +60,13 @@ async def patrols_for(
         return true()
     if not scope:
         return or_(*own)
-    placed = select(CheckIn.patrol_id).where(check_ins_in(scope))
-    return or_(*own, Patrol.organisation_id.in_(scope), Patrol.id.in_(placed))
+    return or_(*own, patrols_in(scope))
+
+
+def patrols_in(organisation_ids: Collection[UUID]) -> ColumnElement[bool]:
+    """Patrols that belong to these organisations: by their walker then, or by a check-in."""
+    placed = select(CheckIn.patrol_id).where(check_ins_in(organisation_ids))
+    return or_(Patrol.organisation_id.in_(organisation_ids), Patrol.id.in_(placed))
 
 
 async def tracks_for(session: AsyncSession, caller: Caller) -> ColumnElement[bool]:

@@ -1,0 +1,1 @@
+"""Exports: whole tables as files, streamed from one state of the database."""
