@@ -4,7 +4,6 @@ from fastapi import APIRouter
 
 from app.routers import (
     applications,
-    bulletins,
     calls,
     check_ins,
     consents,
@@ -49,7 +48,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     late_entries.router,
     reminders.router,
     calls.router,
-    bulletins.router,
     steles.router,
     check_ins.router,
     patrols.router,
