@@ -22,6 +22,7 @@ from app.domain import geometry
 from app.keys import Keys
 from app.main import create_app
 from app.models import GridCell, Organisation, OrganisationKind, Person, Reach, Role, Stele
+from app.routers.deps import get_session, get_snapshot
 from app.services import chain, conversations
 from app.services.callback_queue import CallbackQueue
 from app.services.check_in_queue import CheckInQueue
@@ -173,6 +174,8 @@ Client = Callable[[str | None], httpx.AsyncClient]
 async def client(state: State) -> AsyncIterator[Client]:
     """`client(token)` speaks to the application in this process; `client(None)` to its public part."""
     app = create_app()
+    # All sessions of a test are in one transaction, which cannot become a snapshot.
+    app.dependency_overrides[get_snapshot] = get_session
     opened: list[httpx.AsyncClient] = []
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:

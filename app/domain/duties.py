@@ -3,7 +3,7 @@
 Days are ordinals of calendar days at the lake; a run is (first, last), both included.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -83,6 +83,19 @@ class Window:
         """
         return self.active_before(day) * self.owed // self.active if self.active else 0
 
+    def slices_between(self, first: date, last: date) -> tuple[int, int]:
+        """How many slices end before `first`, and how many by `last`.
+
+        Those between the two are what a report from `first` to `last` asks for: what ends in one
+        range ends in no other, so the months of a year ask for what the year does.
+        """
+        return self.due_by(first), max(self.due_by(first), self.due_by(last + timedelta(days=1)))
+
+    def is_active_between(self, first: date, last: date) -> bool:
+        """Whether any active day lies in the range."""
+        low, high = first.toordinal(), last.toordinal()
+        return any(begin <= high and end >= low for begin, end in self.runs)
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -116,6 +129,22 @@ def window_of(
         _within(roster, first, last),
         _within(exempt, first, last),
     )
+
+
+def windows_between(
+    terms: Terms,
+    first: date,
+    last: date,
+    *,
+    roster: Sequence[Run] = (_EVER,),
+    exempt: Sequence[Run] = (),
+) -> Iterator[Window]:
+    """The windows of all calendar periods that overlap the range, in their order."""
+    day = first
+    while day <= last:
+        window = window_of(terms, day, roster=roster, exempt=exempt)
+        yield window
+        day = window.to_on + timedelta(days=1)
 
 
 def progress(window: Window, day: date, *, done: int, pending: int = 0) -> Progress:

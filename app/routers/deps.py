@@ -35,6 +35,15 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
+async def get_snapshot(request: Request) -> AsyncIterator[AsyncSession]:
+    """A session that reads one state of the database, however many statements it takes."""
+    async with request.state.sessions() as session, session.begin():
+        await session.connection(
+            execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        )
+        yield session
+
+
 def get_settings(request: Request) -> Settings:
     """The settings this process started with."""
     settings: Settings = request.state.settings
@@ -61,6 +70,7 @@ def get_wechat(request: Request) -> WeChat:
 
 Now = Annotated[datetime, Depends(get_now)]
 Session = Annotated[AsyncSession, Depends(get_session, scope="function")]
+Snapshot = Annotated[AsyncSession, Depends(get_snapshot, scope="function")]
 AppSettings = Annotated[Settings, Depends(get_settings)]
 AppKeys = Annotated[Keys, Depends(get_keys)]
 Sessions = Annotated[async_sessionmaker[AsyncSession], Depends(get_sessions)]
@@ -204,6 +214,15 @@ async def get_overseer(caller: Annotated[Caller, Depends(get_caller)]) -> Caller
     return caller if caller.api_key is not None else await get_manager(caller)
 
 
+async def get_visiting_overseer(caller: Annotated[Caller, Depends(get_visitor)]) -> Caller:
+    """The same as a visitor: for endpoints that read a snapshot, and need no other connection."""
+    if caller.api_key is None:
+        access.person_of(caller)
+        if not caller.is_manager:
+            raise Forbidden
+    return caller
+
+
 async def get_datum(datum: Annotated[Datum, Query()] = Datum.wgs84) -> Datum:
     """`?datum=`: in which datum to answer a GET."""
     answer_datum.set(datum)
@@ -217,6 +236,7 @@ Me = Annotated[Person, Depends(get_person)]
 Reader = Annotated[Caller, Depends(get_reader)]
 Manager = Annotated[Caller, Depends(get_manager)]
 Overseer = Annotated[Caller, Depends(get_overseer)]
+VisitingOverseer = Annotated[Caller, Depends(get_visiting_overseer)]
 IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=200)]
 InDatum = Depends(get_datum)
 Limited = Depends(limit_address)

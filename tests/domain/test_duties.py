@@ -182,3 +182,44 @@ def test_weeks_cross_the_new_year_and_months_do_not() -> None:
     )
     assert duties.period_of("half_year", date(2024, 6, 30)) == (date(2024, 1, 1), date(2024, 6, 30))
     assert duties.period_of("year", date(2024, 6, 30)) == (date(2024, 1, 1), date(2024, 12, 31))
+
+
+@settings(derandomize=True)
+@given(
+    terms=terms(),
+    roster=st.one_of(st.just([(FIRST, LAST)]), RUNS),
+    exempt=RUNS,
+    first=DAYS,
+    long=st.integers(0, 500),
+    cut=st.integers(0, 500),
+)
+def test_each_slice_is_asked_for_once_by_the_range_in_which_it_ends(
+    terms: duties.Terms,
+    roster: list[tuple[date, date]],
+    exempt: list[tuple[date, date]],
+    first: date,
+    long: int,
+    cut: int,
+) -> None:
+    """Two ranges side by side ask for what the whole asks for, whatever windows they cut."""
+    last, middle = first + timedelta(days=long), first + timedelta(days=min(cut, long))
+    windows = list(
+        duties.windows_between(terms, first, last, roster=ordinals(roster), exempt=ordinals(exempt))
+    )
+    assert [(window.from_on, window.to_on) for window in windows] == sorted(
+        {
+            reference.calendar_period(terms.period, day)
+            for day in reference.days_between(first, last)
+        }
+    )
+    for window in windows:
+        before, by = window.slices_between(first, last)
+        ends = window.slices()
+        assert ends[before:by] == [day for day in ends if first <= day <= last]
+        early = window.slices_between(first, middle)
+        late = window.slices_between(middle + timedelta(days=1), last)
+        if middle < last:
+            assert (early[0], early[1], late[1]) == (before, late[0], by)
+        assert window.is_active_between(first, last) == any(
+            _is_active(window, day) for day in reference.days_between(first, last)
+        )

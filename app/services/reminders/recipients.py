@@ -10,9 +10,10 @@ from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
 
-# A manager's desk: its managers, or where it has none whoever administers the system from there.
-_STAFF = """
-    CREATE TEMP TABLE plan_staff ON COMMIT DROP AS
+# Who is to be told what concerns an organisation, as (organisation_id, person_id, rank): liaisons
+# before managers. A manager's desk: its managers, or where it has none whoever administers the
+# system from there.
+STAFF: LiteralString = """
     WITH there AS (
       SELECT p.id, p.organisation_id, p.role FROM people p
       WHERE (p.from_on IS NULL OR p.from_on <= %(day)s)
@@ -30,6 +31,7 @@ _STAFF = """
     WHERE p.role = 'manager' OR (p.role = 'admin' AND NOT EXISTS (
       SELECT FROM there o WHERE o.organisation_id = p.organisation_id AND o.role = 'manager'))
 """
+_STAFF: LiteralString = f"CREATE TEMP TABLE plan_staff ON COMMIT DROP AS {STAFF}"
 _CHAIN = """
     CREATE TEMP TABLE plan_chain ON COMMIT DROP AS
     WITH RECURSIVE concerned AS (

@@ -1,7 +1,7 @@
 """What every report is made of: what was asked, what its figures mean, its rows and totals."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -81,6 +81,10 @@ class Asked:
     def until(self) -> date:
         """The last day of which anything counts."""
         return min(self.to_on, self.as_of)
+
+    def about(self, by: By) -> "Asked":
+        """The same with other rows."""
+        return replace(self, by=by)
 
 
 @dataclass(frozen=True, slots=True)
