@@ -16,6 +16,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.routing import Mount, Route
 
+from app import clock
 from app.keys import Keys
 from app.main import create_app
 from app.models import App, Application, ApplicationKind, ApplicationState, Call, Person
@@ -141,6 +142,11 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
     "GET /api/v1/me/colleagues": {"q": "示例"},
     "GET /api/v1/locate": {"lon": "103.01", "lat": "24.9", "datum": "wgs84"},
     "GET /api/v1/photos/{photo_id}": {"size": "original"},
+    "GET /dashboard/reports/{report}/records": {
+        "figure": "visits",
+        "row": "G-1",
+        "month": f"{clock.day_of(clock.now()):%Y-%m}",
+    },
 }
 
 
@@ -156,6 +162,7 @@ CODES = {
 
 def _path(route: str, ids: Ids) -> str:
     path = route.split(" ", 1)[1].replace(":path}", "}").replace("{collection}", "check_ins")
+    path = path.replace("{report}", "coverage")
     noun = {
         "check-ins": ids.check_in,
         "reviews": ids.check_in,

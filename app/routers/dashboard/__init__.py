@@ -8,6 +8,7 @@ from app.routers.dashboard import (
     people,
     places,
     records,
+    reports,
     reviews,
     searches,
     sign_in,
@@ -21,5 +22,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     organisations.router,
     places.router,
     records.router,
+    reports.router,
     searches.router,
 )

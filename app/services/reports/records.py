@@ -1,12 +1,15 @@
 """Records: which records stand behind the figures of a report, and which of them a caller sees."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
 
 from sqlalchemy import ARRAY, ColumnElement, Uuid, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.database import at_once
 from app.errors import Invalid
 from app.models import CheckIn, Patrol
 from app.services import visibility
@@ -26,6 +29,41 @@ ACCEPTED_THEN: LiteralString = """
         AND (t.revoked_at IS NULL OR t.revoked_at > %(known_at)s))
 """
 
+# A record in words: what it is, when, whose, and how it stands.
+_NAMED: LiteralString = """
+    SELECT 'check_in' AS kind, CAST(i.id AS text) AS key, i.at, h.name,
+      coalesce(i.place -> 'grid_cell' ->> 'name', '') AS about
+    FROM check_ins i JOIN people h ON h.id = i.person_id WHERE i.id = ANY(%(ids)s)
+    UNION ALL
+    SELECT 'patrol', CAST(p.id AS text), p.started_at, h.name,
+      round(CAST(p.distance_m / 1000 AS numeric), 2) || ' 公里'
+    FROM patrols p JOIN people h ON h.id = p.person_id WHERE p.id = ANY(%(ids)s)
+    UNION ALL
+    SELECT 'reminder', h.code, r.planned_at, h.name, coalesce(r.text, r.reason, '')
+    FROM reminders r JOIN people h ON h.id = r.person_id WHERE r.id = ANY(%(ids)s)
+    UNION ALL
+    SELECT 'obligation', b.code, NULL, coalesce(h.name, o.name), b.code
+    FROM obligations b
+    LEFT JOIN people h ON h.id = b.holder_person_id
+    LEFT JOIN organisations o ON o.id = b.holder_organisation_id
+    WHERE b.code = ANY(%(codes)s)
+    ORDER BY at, key
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record behind a figure, as a page lists it; `key` is its id, or a code.
+
+    Of a reminder it is the code of whoever was reminded.
+    """
+
+    kind: str
+    key: str
+    at: datetime | None
+    name: str
+    about: str
+
 
 def bound(found: Sequence[Any]) -> None:
     """Refuse to explain by more than one answer holds. Raises `Invalid`."""
@@ -43,6 +81,18 @@ def named(by_figure: Mapping[str, Collection[UUID]], seen: Collection[UUID]) -> 
         },
         "hidden": len(every.difference(seen)),
     }
+
+
+async def described(session: AsyncSession, names: Sequence[str]) -> Sequence[Record]:
+    """The records of these ids or codes in words, the oldest first."""
+    ids = []
+    for name in names:
+        try:
+            ids.append(UUID(name))
+        except ValueError:
+            continue
+    (rows,) = await at_once(session, (_NAMED, {"ids": ids, "codes": list(names)}))
+    return [Record(*row) for row in rows]
 
 
 async def seen_check_ins(

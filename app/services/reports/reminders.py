@@ -48,7 +48,7 @@ DEFINITION = Definition(
     ),
 )
 
-_COUNTED = (
+COUNTED = (
     "planned",
     "sent",
     "failed",
@@ -160,7 +160,7 @@ async def report(session: AsyncSession, asked: Asked) -> Report:
 
 
 def _counted(found: Sequence[Any]) -> dict[str, Any]:
-    counted: dict[str, Any] = dict.fromkeys(_COUNTED, 0)
+    counted: dict[str, Any] = dict.fromkeys(COUNTED, 0)
     reasons: dict[str, int] = {}
     for row in found:
         for figure in _figures_of(row):
@@ -178,7 +178,7 @@ def _counted(found: Sequence[Any]) -> dict[str, Any]:
 def _explained(behind: Sequence[Any]) -> dict[str, Any]:
     """Whoever is told a figure looks after all the people in it: nothing is hidden."""
     by_figure = {
-        figure: [row.id for row in behind if figure in _figures_of(row)] for figure in _COUNTED
+        figure: [row.id for row in behind if figure in _figures_of(row)] for figure in COUNTED
     }
     return records.named(by_figure, {row.id for row in behind})
 

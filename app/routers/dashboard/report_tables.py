@@ -1,0 +1,113 @@
+"""Report tables: how the rows of a report become cells, with links to what is behind them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from app.routers.dashboard.labels import FILTERS
+from app.services.reports.report import By, Column, Kind, Report
+
+_PLACES = {
+    By.organisation: "organisations",
+    By.person: "people",
+    By.reach: "reaches",
+    By.grid_cell: "grid-cells",
+    By.stele: "steles",
+}
+_ON_THE_RIGHT = frozenset({Kind.number, Kind.decimal, Kind.rate})
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a cell of the table says, and the address of what it leads to."""
+
+    column: Column
+    text: str
+    href: str | None = None
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it stands on the right."""
+        return self.column.kind in _ON_THE_RIGHT
+
+
+def entity(code: str | None, by: By) -> str | None:
+    """The page of whom or what a row is about."""
+    return f"/dashboard/{_PLACES[by]}/{quote(code)}" if code else None
+
+
+def written(column: Column, value: Any) -> str:
+    """A value as people read it."""
+    if value is None:
+        return "—"
+    match column.kind:
+        case Kind.rate | Kind.day | Kind.instant | Kind.number:
+            return str(FILTERS[column.kind](value))
+        case Kind.decimal:
+            return str(FILTERS["number"](value, 2))
+        case Kind.flag:
+            return "是" if value else "否"
+        case _:
+            return str(value)
+
+
+def columns_of(report: Report) -> list[Column]:
+    """The columns that some row has; what only the total has stands above the table."""
+    return [
+        column
+        for column in report.definition.columns
+        if column.kind is not Kind.parts
+        and (not report.rows or any(column.name in row for row in report.rows))
+    ]
+
+
+def cells_of(
+    columns: Sequence[Column],
+    row: Mapping[str, Any],
+    *,
+    leads_to: str | None,
+    behind: Mapping[str, str],
+) -> list[Cell]:
+    """The cells of a row; `behind`: by figure, the address of the records behind it."""
+    cells = []
+    for column in columns:
+        value = row.get(column.name)
+        href = behind.get(column.name) if value else None
+        if column.name in {"code", "name"}:
+            href = leads_to
+        cells.append(Cell(column, written(column, value), href))
+    return cells
+
+
+def totals_of(columns: Sequence[Column], report: Report) -> list[Cell]:
+    """The last row: 合计 in its first cell."""
+    cells = [
+        Cell(
+            column,
+            written(column, report.totals[column.name]) if column.name in report.totals else "",
+        )
+        for column in columns
+    ]
+    return [Cell(columns[0], "合计"), *cells[1:]]
+
+
+def headline_of(columns: Sequence[Column], report: Report) -> list[Cell]:
+    """What only the total has: the figures that stand above the table."""
+    shown = {column.name for column in columns}
+    return [
+        Cell(column, written(column, report.totals[column.name]))
+        for column in report.definition.columns
+        if column.kind is not Kind.parts
+        and column.name not in shown
+        and column.name in report.totals
+    ]
+
+
+def parts_of(report: Report) -> list[tuple[Column, Mapping[str, int]]]:
+    """What the total is made of, where a column holds parts: reasons and how often each."""
+    return [
+        (column, report.totals[column.name])
+        for column in report.definition.columns
+        if column.kind is Kind.parts and isinstance(report.totals.get(column.name), Mapping)
+    ]
