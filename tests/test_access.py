@@ -12,14 +12,22 @@ from uuid import uuid4
 import httpx
 import pytest
 from PIL import Image
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.routing import Mount, Route
 
 from app import clock
 from app.keys import Keys
 from app.main import create_app
-from app.models import App, Application, ApplicationKind, ApplicationState, Call, Person
+from app.models import (
+    App,
+    Application,
+    ApplicationKind,
+    ApplicationState,
+    Call,
+    Person,
+    RosterConflict,
+)
 from app.routers import rooms
 from app.routers.deps import WEB_COOKIE
 from app.services import web_sessions
@@ -61,6 +69,7 @@ class Ids:
     photo: str = NOTHING
     application: str = NOTHING
     call: str = NOTHING
+    conflict: str = NOTHING
 
 
 AT = YESTERDAY.isoformat()
@@ -134,14 +143,42 @@ BODIES: Mapping[str, object] = {
     "POST /api/v1/calls/{id}/phoned": {"note": "已电话"},
     "POST /api/v1/sync": {"operations": [OPERATION]},
 }
+# As the roster's form sends a row; the star stands for whichever version is there.
+OWNER = {
+    "name": "示例李",
+    "organisation_code": "EAST",
+    "role": "member",
+    "party_member": "true",
+    "reason": "更正",
+    "version": "*",
+}
+NEWCOMER = {**OWNER, "code": "WU", "name": "示例吴"}
+OFFICE = {"organisation": "GWH"}
 # What the dashboard's own forms send, besides the token that each of them carries.
 FORMS: Mapping[str, Mapping[str, str]] = {
+    "POST /dashboard/roster/new/{noun}": NEWCOMER,
+    "POST /dashboard/roster/{noun}/{key:path}": OWNER,
+    "POST /dashboard/roster/invite/{code:path}": {"reason": "换手机"},
+    "POST /dashboard/roster/unbind/{code:path}": {"app": "service_account", "reason": "换手机"},
+    "POST /dashboard/roster/slips": {"organisation": "EAST", "reason": "新来的"},
+    "POST /dashboard/roster/applications/{id}/join": {"person": "SUN", "reason": "认识"},
+    "POST /dashboard/roster/applications/{id}/decline": {"reason": "不认识"},
+    "POST /dashboard/roster/conflicts/{id}": {"take": "ours", "reason": "核对过"},
     "POST /dashboard/reviews/{check_in_id}": {"verdict": "accepted", "reason": "已核实"},
+    "POST /dashboard/bulletins/{period}/draft": OFFICE,
+    "POST /dashboard/bulletins/{period}/texts": {**OFFICE, "version": "99"},
+    "POST /dashboard/bulletins/{period}/sign": {**OFFICE, "version": "99"},
+    "POST /dashboard/bulletins/templates": OFFICE,
+    "POST /dashboard/bulletins/templates/{kind}/drop": OFFICE,
 }
 QUERIES: Mapping[str, Mapping[str, str]] = {
     "GET /api/v1/me/colleagues": {"q": "示例"},
     "GET /api/v1/locate": {"lon": "103.01", "lat": "24.9", "datum": "wgs84"},
     "GET /api/v1/photos/{photo_id}": {"size": "original"},
+    "GET /api/v1/bulletins/{period}.json": OFFICE,
+    "GET /api/v1/bulletins/{period}.{kind}": OFFICE,
+    "GET /dashboard/bulletins": OFFICE,
+    "GET /dashboard/bulletins/{period}": OFFICE,
     "GET /dashboard/reports/{report}/records": {
         "figure": "visits",
         "row": "G-1",
@@ -157,12 +194,14 @@ CODES = {
     "organisations": "EAST",
     "reaches": "R-1",
     "grid-cells": "G-1",
+    "invite": "LI",
+    "unbind": "LI",
 }
 
 
 def _path(route: str, ids: Ids) -> str:
     path = route.split(" ", 1)[1].replace(":path}", "}").replace("{collection}", "check_ins")
-    path = path.replace("{report}", "coverage")
+    path = path.replace("{report}", "coverage").replace("{noun}", "people").replace("{key}", "LI")
     noun = {
         "check-ins": ids.check_in,
         "reviews": ids.check_in,
@@ -170,6 +209,7 @@ def _path(route: str, ids: Ids) -> str:
         "patrols": ids.patrol,
         "applications": ids.application,
         "calls": ids.call,
+        "conflicts": ids.conflict,
         "pairings": PAIRING,
         "exemptions": EXEMPTION,
         "late-entries": LATE_ENTRY,
@@ -181,6 +221,7 @@ def _path(route: str, ids: Ids) -> str:
     path = path.replace("{photo_id}", ids.photo).replace("{number}", "L-CHEN")
     path = path.replace("{table}", "check-ins").replace("{format}", "csv")
     path = path.replace("{organisation_code}", "EAST")
+    path = path.replace("{period}", "2026-06").replace("{kind}", "docx")
     return path.replace("{code}", code).replace("{name}", "MP_verify")
 
 
@@ -227,9 +268,19 @@ async def _arrange(session: AsyncSession, li: Member) -> Ids:
     call = Call(
         person_id=li.person.id, reason="未绑定微信", day=YESTERDAY.date(), opened_at=YESTERDAY
     )
-    session.add_all([application, call])
+    await session.execute(delete(RosterConflict))
+    conflict = RosterConflict(
+        stem="people",
+        row_id=li.person.id,
+        place="people.csv:2",
+        said={"name": "示例李"},
+        written_at=YESTERDAY,
+        edited_at=YESTERDAY,
+        found_at=YESTERDAY,
+    )
+    session.add_all([application, call, conflict])
     await session.commit()
-    return Ids(visit, patrol, photo, str(application.id), str(call.id))
+    return Ids(visit, patrol, photo, str(application.id), str(call.id), conflict=str(conflict.id))
 
 
 async def _enter(

@@ -9,7 +9,6 @@ from uuid import UUID
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app import clock
 from app.errors import NotFound
 from app.models import (
     Exemption,
@@ -20,32 +19,41 @@ from app.models import (
     Person,
     Post,
 )
-from app.services import edits, exemptions, letters, obligations, pairings, people, posts
+from app.services import access, edits, exemptions, letters, obligations, pairings, people, posts
 from app.services.access import Caller
+from app.services.dataset import rows
 from app.services.dataset.rows import Row
+from app.services.dataset.tables import BY_STEM
 from app.services.edits import Edit, Wish
 from app.settings import Settings
 
 Scope = Collection[UUID] | None
-Find = Callable[[AsyncSession, Caller, str, datetime], Awaitable[Row]]
 Put = Callable[[AsyncSession, Caller, str, Wish, Settings, datetime], Awaitable[Edit]]
 
 
 @dataclass(frozen=True)
 class Noun:
-    """A table that managers edit; a `key` is a code, of pairings and exemptions an id."""
+    """A table that managers edit; a key is a code, of pairings and exemptions an id."""
 
     stem: str
     model: Any
     theirs: Callable[[Scope], ColumnElement[bool]]
-    find: Find
     put: Put
     by_id: bool = False
 
     def key_of(self, row: Row) -> str:
         """What `find` and `put` call the row."""
-        key = "number" if self.stem == "letters" else "code"
-        return str(row.id) if self.by_id else str(row.said[key])
+        return str(row.id) if self.by_id else str(row.said[BY_STEM[self.stem].key[0]])
+
+    async def find(self, session: AsyncSession, caller: Caller, key: str) -> Row:
+        """A row that is the caller's to manage. Raises `NotFound`."""
+        column = self.model.id if self.by_id else getattr(self.model, BY_STEM[self.stem].key[0])
+        theirs = self.theirs(await access.scope_of(session, caller))
+        wanted = id_of(key) if self.by_id else key
+        found = await rows.find(session, self.stem, column == wanted, theirs)
+        if found is None:
+            raise NotFound
+        return found
 
 
 def id_of(key: str) -> UUID:
@@ -56,18 +64,10 @@ def id_of(key: str) -> UUID:
         raise NotFound from None
 
 
-async def _person(session: AsyncSession, caller: Caller, key: str, _now: datetime) -> Row:
-    return await people.find(session, caller, key)
-
-
 async def _put_person(
     session: AsyncSession, caller: Caller, key: str, wish: Wish, _settings: Settings, now: datetime
 ) -> Edit:
     return await people.put(session, caller, key, wish, now=now)
-
-
-async def _post(session: AsyncSession, caller: Caller, key: str, _now: datetime) -> Row:
-    return await posts.find(session, caller, key)
 
 
 async def _put_post(
@@ -76,29 +76,16 @@ async def _put_post(
     return await posts.put(session, caller, key, wish, now=now)
 
 
-async def _duty(session: AsyncSession, caller: Caller, key: str, now: datetime) -> Row:
-    as_of = clock.day_of(now)
-    return (await obligations.find(session, caller, key, as_of=as_of)).row
-
-
 async def _put_duty(
     session: AsyncSession, caller: Caller, key: str, wish: Wish, settings: Settings, now: datetime
 ) -> Edit:
     return await obligations.put(session, caller, key, wish, settings, now=now)
 
 
-async def _pairing(session: AsyncSession, caller: Caller, key: str, _now: datetime) -> Row:
-    return await pairings.find(session, caller, id_of(key))
-
-
 async def _put_pairing(
     session: AsyncSession, caller: Caller, key: str, wish: Wish, settings: Settings, now: datetime
 ) -> Edit:
     return await pairings.put(session, caller, id_of(key), wish, settings, now=now)
-
-
-async def _exemption(session: AsyncSession, caller: Caller, key: str, _now: datetime) -> Row:
-    return await exemptions.find(session, caller, id_of(key))
 
 
 async def _put_exemption(
@@ -113,10 +100,6 @@ async def _put_exemption(
     return await exemptions.decide(session, caller, id_of(key), asked, state, now=now)
 
 
-async def _letter(session: AsyncSession, caller: Caller, key: str, _now: datetime) -> Row:
-    return (await letters.find(session, caller, key)).row
-
-
 async def _put_letter(
     session: AsyncSession, caller: Caller, key: str, wish: Wish, _settings: Settings, now: datetime
 ) -> Edit:
@@ -128,29 +111,29 @@ NOUNS: Mapping[str, Noun] = {
     for noun in (
         Noun(
             "people", Person,
-            lambda scope: edits.inside(scope, Person.organisation_id), _person, _put_person,
+            lambda scope: edits.inside(scope, Person.organisation_id), _put_person,
         ),
         Noun(
             "posts", Post,
-            lambda scope: edits.people_inside(scope, Post.person_id), _post, _put_post,
+            lambda scope: edits.people_inside(scope, Post.person_id), _put_post,
         ),
         Noun(
             "obligations", Obligation,
-            lambda scope: edits.held_inside(Obligation, scope), _duty, _put_duty,
+            lambda scope: edits.held_inside(Obligation, scope), _put_duty,
         ),
         Noun(
             "pairings", Pairing,
-            lambda scope: edits.inside(scope, Pairing.department_id), _pairing, _put_pairing,
+            lambda scope: edits.inside(scope, Pairing.department_id), _put_pairing,
             by_id=True,
         ),
         Noun(
             "exemptions", Exemption,
-            lambda scope: edits.held_inside(Exemption, scope), _exemption, _put_exemption,
+            lambda scope: edits.held_inside(Exemption, scope), _put_exemption,
             by_id=True,
         ),
         Noun(
             "letters", Letter,
-            lambda scope: edits.inside(scope, Letter.organisation_id), _letter, _put_letter,
+            lambda scope: edits.inside(scope, Letter.organisation_id), _put_letter,
         ),
     )
 }  # fmt: skip

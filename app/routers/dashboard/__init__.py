@@ -10,6 +10,7 @@ from app.routers.dashboard import (
     records,
     reports,
     reviews,
+    roster,
     searches,
     sign_in,
 )
@@ -24,4 +25,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     records.router,
     reports.router,
     searches.router,
+    *roster.ROUTERS,
 )

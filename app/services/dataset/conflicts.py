@@ -29,8 +29,8 @@ NOUNS: Mapping[str, str] = {
     "obligations": "obligation",
     "exemptions": "exemption",
 }
-_IN_USE = "in_use"
-_MORE_LABELS = {_IN_USE: "是否在用", "state": "是否获准"}
+IN_USE = "in_use"
+_MORE_LABELS = {IN_USE: "是否在用", "state": "是否获准"}
 
 _EDITS: LiteralString = """
     SELECT a.subject, a.at, a.actor_id, a.before, p.name
@@ -138,7 +138,7 @@ def differences(stem: str, said: Mapping[str, Any], there: Row, today: date) -> 
     found = [name for name, value in said.items() if ours[name] != value]
     last = said.get("to", ours.get("to")) if stem == "people" else None
     is_over = last is not None and date.fromisoformat(last) < today
-    return found if is_over == (there.retired_on is not None) else [*found, _IN_USE]
+    return found if is_over == (there.retired_on is not None) else [*found, IN_USE]
 
 
 def plain(there: Row) -> dict[str, Any]:
