@@ -189,6 +189,7 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
 
 CODES = {
     "people": "LI",
+    "behind": "LI",
     "posts": "Z-LI",
     "obligations": "O-LI",
     "organisations": "EAST",

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.routers import (
     applications,
+    bulletins,
     calls,
     check_ins,
     consents,
@@ -50,6 +51,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     reminders.router,
     calls.router,
     reports.router,
+    bulletins.router,
     steles.router,
     check_ins.router,
     patrols.router,

@@ -67,8 +67,13 @@ def _is_of_our_times(value: date) -> date:
     return value
 
 
+def has_control_characters(value: str) -> bool:
+    """Whether there is in it what neither the database nor a document can hold."""
+    return _CONTROL.search(value) is not None
+
+
 def _is_plain(value: str) -> str:
-    if _CONTROL.search(value):
+    if has_control_characters(value):
         raise PydanticCustomError("text", "文字里有无法保存的控制字符")
     return value
 

@@ -3,8 +3,11 @@
 from fastapi import APIRouter
 
 from app.routers.dashboard import (
+    behind,
+    bulletins,
     maps,
     organisations,
+    overview,
     people,
     places,
     records,
@@ -17,6 +20,9 @@ from app.routers.dashboard import (
 
 ROUTERS: tuple[APIRouter, ...] = (
     sign_in.router,
+    overview.router,
+    behind.router,
+    bulletins.router,
     maps.router,
     reviews.router,
     people.router,

@@ -1,0 +1,63 @@
+"""A bulletin as a Word or Excel document, by the office's own template or by ours."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import BulletinTemplate, DocumentKind, Organisation
+from app.services.bulletins import layout, spreadsheet, wording
+
+MEDIA_TYPES: Mapping[DocumentKind, str] = {
+    DocumentKind.docx: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    DocumentKind.xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+async def template_of(
+    session: AsyncSession, organisation: Organisation, kind: DocumentKind
+) -> BulletinTemplate | None:
+    """The organisation's own template in force, or that of the nearest one above; else none."""
+    node: Organisation | None = organisation
+    while node is not None:
+        found = await session.scalar(
+            select(BulletinTemplate).where(
+                BulletinTemplate.organisation_id == node.id,
+                BulletinTemplate.kind == kind,
+                BulletinTemplate.replaced_at.is_(None),
+            )
+        )
+        if found is not None:
+            return found
+        node = await session.get(Organisation, node.parent_id) if node.parent_id else None
+    return None
+
+
+async def written(
+    session: AsyncSession,
+    organisation: Organisation,
+    content: Mapping[str, Any],
+    kind: DocumentKind,
+) -> bytes:
+    """The bulletin laid out by the template in force, in a thread: it is a second of work."""
+    template = await template_of(session, organisation, kind)
+    return await asyncio.to_thread(lay_out, template.content if template else None, content, kind)
+
+
+def lay_out(template: bytes | None, content: Mapping[str, Any], kind: DocumentKind) -> bytes:
+    """The content in the template's form; None is the form that ships.
+
+    Raises `layout.BadTemplate` with a Chinese sentence.
+    """
+    words = wording.words_of(content)
+    if kind is DocumentKind.docx:
+        return layout.lay_out(template or layout.default(), words)
+    return spreadsheet.lay_out(template or spreadsheet.default(), words)
+
+
+def sha256(content: bytes) -> bytes:
+    """What a file is known by."""
+    return hashlib.sha256(content).digest()
