@@ -5,14 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from app.models import Role
-from app.routers.deps import IfMatch, Manager, Now, Overseer, Session
+from app.routers.deps import AppSettings, IfMatch, Manager, Now, Overseer, Session
 from app.schemas.fields import Code, Name
 from app.schemas.pages import Page, page_by_id, read_id_cursor
 from app.schemas.people import NewOnRoster, NewUnbinding, OnRoster, Unbinding
+from app.schemas.reminders import Reminder
 from app.services import people
 from app.services.access import Caller
 from app.services.dataset.rows import Row
 from app.services.people import Wanted
+from app.services.reminders import pushing
 
 router = APIRouter(prefix="/api/v1/people", tags=["management"])
 
@@ -81,3 +83,11 @@ async def unbind(
     """Part a person from their WeChat and sign it out; nothing recorded is lost."""
     parted = await people.unbind(session, manager, code, app=body.app, reason=body.reason, now=now)
     return Unbinding(code=code, unbound=parted)
+
+
+@router.post("/{code}/reminders", status_code=201)
+async def remind(
+    code: Code, session: Session, settings: AppSettings, manager: Manager, now: Now
+) -> Reminder:
+    """Have a person reminded now of what is behind, within the limits that all reminders keep."""
+    return Reminder.of(await pushing.remind(session, manager, code, settings, now=now))

@@ -201,6 +201,11 @@ async def hold(session: AsyncSession) -> None:
     await session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
+async def hold_at_once(session: AsyncSession) -> bool:
+    """As `hold`, for whoever waits before a page: False where others are at it just now."""
+    return bool(await session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))))
+
+
 async def refresh(session: AsyncSession, day: date) -> None:
     """Make again the standings that may not be right on `day`: of what changed, ended, is missing.
 

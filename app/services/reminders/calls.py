@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Any, LiteralString
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import and_, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -16,10 +17,12 @@ from app import clock
 from app.database import at_once
 from app.domain.duties import Progress
 from app.errors import Invalid, NotFound, WrongState
-from app.models import Call, Organisation, Person
+from app.models import Call, Organisation, Person, uuid7
 from app.services import access, audit, progress
 from app.services.access import Caller
 from app.services.reminders import lists
+
+BY_HAND = "管理人员主动联系"
 
 _CLOCK_APART = timedelta(minutes=5)
 
@@ -186,6 +189,38 @@ async def tick_off(
     owed = await _owed(session, [call], clock.day_of(now))
     latest = await _latest(session, {person.id})
     return Shown(call, person, home, manager.code, owed.get(call.id, ()), *latest[person.id])
+
+
+async def phone(
+    session: AsyncSession,
+    caller: Caller,
+    code: str,
+    *,
+    at: datetime | None,
+    note: str | None,
+    now: datetime,
+) -> Shown:
+    """As `tick_off`, by the person's code, and whether or not anybody asked for the call before."""
+    conditions = await lists.overseen_by(session, caller)
+    person_id = await session.scalar(select(Person.id).where(Person.code == code, *conditions))
+    if person_id is None:
+        raise NotFound("没有找到这位人员。")
+    is_open = (Call.phoned_at.is_(None), Call.closed_at.is_(None))
+    await session.execute(
+        insert(Call)
+        .values(
+            id=uuid7(),
+            person_id=person_id,
+            reason=BY_HAND,
+            day=clock.day_of(now),
+            opened_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=["person_id"], index_where=and_(*is_open))
+    )
+    id_ = await session.scalar(select(Call.id).where(Call.person_id == person_id, *is_open))
+    if id_ is None:
+        raise WrongState("这个电话已经登记过了。")
+    return await tick_off(session, caller, id_, at=at, note=note, now=now)
 
 
 async def _owed(
