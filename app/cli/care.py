@@ -1,19 +1,23 @@
-"""Looking after it: `backup`, `restore`, `verify`, `doctor`."""
+"""Looking after it: `backup`, `restore`, `verify`, `erase`, `doctor`."""
 
 import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
+from uuid import UUID
 
 import typer
 
 from app.cli.shell import (
     app,
+    in_one_transaction,
     progress,
     read_settings,
     refusals,
 )
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
     from app.settings import Settings
 
 T = TypeVar("T")
@@ -130,6 +134,27 @@ def _verify(settings: "Settings", url: str) -> int:
     if not faults:
         typer.echo("核对完毕，没有发现问题。")
     return faults
+
+
+@app.command()
+def erase(
+    check_in: Annotated[UUID, typer.Argument(help="巡河记录的编号。")],
+    *,
+    reason: Annotated[str, typer.Option(help="为什么删除，记入日志。")],
+) -> None:
+    """删除一条巡河记录里的备注、设备标识和无照片原因；记录本身保留，存证链不受影响。"""
+    from app import clock
+    from app.keys import open_keys
+    from app.services import chain, erasing
+
+    settings = read_settings()
+    chain.use(open_keys(settings))
+
+    async def work(session: "AsyncSession") -> None:
+        await erasing.erase(session, check_in, reason=reason, now=clock.now())
+
+    in_one_transaction(settings, work)
+    typer.echo("已删除，备份里的旧内容请按保存期限清理。")
 
 
 @app.command()
