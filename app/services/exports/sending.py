@@ -46,8 +46,9 @@ async def pieces(
         with downloads.files.one(), workbooks.folder_in(data_dir) as folder:
             file = folder / "export.xlsx"
             await _write(file, downloads, export, asked, datum)
-            async for piece in read(file):
-                yield piece
+            async with aclosing(read(file)) as whole:
+                async for piece in whole:
+                    yield piece
         return
     source = streams.csv_of if format_ is Format.csv else streams.ndjson_of
     with downloads.streams.one():

@@ -7,7 +7,8 @@ like an end.
 
 import csv
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -50,13 +51,15 @@ async def csv_of(
     head = BOM + _lines([[column.title for column in columns]])
     async with snapshots() as session, session.begin():
         if datum is Datum.gcj02 and _places(columns):
-            async for found in _pages(session, statement):
-                yield head + _lines([_shifted(columns, row) for row in found])
-                head = b""
+            async with aclosing(_pages(session, statement)) as pages:
+                async for found in pages:
+                    yield head + _lines([_shifted(columns, row) for row in found])
+                    head = b""
         else:
-            async for piece in _copied(session, statement, _AS_CSV, b"\r\n"):
-                yield head + piece
-                head = b""
+            async with aclosing(_copied(session, statement, _AS_CSV, b"\r\n")) as pieces:
+                async for piece in pieces:
+                    yield head + piece
+                    head = b""
     if head:
         yield head
 
@@ -70,11 +73,13 @@ async def ndjson_of(
     statement = rows.with_only_columns(cast(line, Text).label("_0"))
     async with snapshots() as session, session.begin():
         if datum is Datum.gcj02 and _places(export.columns):
-            async for found in _pages(session, statement):
-                yield b"".join(_moved(row[0]) for row in found)
+            async with aclosing(_pages(session, statement)) as pages:
+                async for found in pages:
+                    yield b"".join(_moved(row[0]) for row in found)
         else:
-            async for piece in _copied(session, statement, _AS_IS, b"\n"):
-                yield piece
+            async with aclosing(_copied(session, statement, _AS_IS, b"\n")) as pieces:
+                async for piece in pieces:
+                    yield piece
 
 
 async def table_of(
@@ -91,8 +96,12 @@ async def table_of(
     labelled = (value.label(f"_{n}") for n, (_, value) in enumerate(shown))
     statement = rows.with_only_columns(*labelled)
     yield columns, []
-    async with snapshots() as session, session.begin():
-        async for found in _pages(session, statement):
+    async with (
+        snapshots() as session,
+        session.begin(),
+        aclosing(_pages(session, statement)) as pages,
+    ):
+        async for found in pages:
             if datum is Datum.gcj02 and _places(columns):
                 yield columns, [_shifted(columns, row) for row in found]
             else:
@@ -105,18 +114,15 @@ def _values(rows: Select[Any]) -> list[Any]:
 
 async def _copied(
     session: AsyncSession, statement: Select[Any], options: str, end: bytes
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """What the database writes, in pieces that are worth sending."""
-    compiled = statement.compile(
-        dialect=PGDialect_psycopg(),  # type: ignore[no-untyped-call]
-        compile_kwargs={"render_postcompile": True},
-    )
     await _without_jit(session)
     connection = await driver_connection(session)
-    copy = f"COPY ({compiled.string}) TO STDOUT WITH ({options})"
+    query, given = _compiled(statement)
+    copy = f"COPY ({query}) TO STDOUT WITH ({options})"
     lines: list[bytes] = []
     size = 0
-    async with connection.cursor() as cursor, cursor.copy(copy, compiled.params) as rows:
+    async with connection.cursor() as cursor, cursor.copy(copy, given) as rows:
         # A block is a row, and a row ends with a line feed.
         while block := await rows.read():
             lines.append(bytes(block[:-1]))
@@ -130,11 +136,23 @@ async def _copied(
         yield end.join(lines)
 
 
-async def _pages(session: AsyncSession, statement: Select[Any]) -> AsyncIterator[Sequence[Any]]:
+async def _pages(session: AsyncSession, statement: Select[Any]) -> AsyncGenerator[Sequence[Any]]:
     await _without_jit(session)
-    result = await session.stream(statement, execution_options={"yield_per": _ROWS})
-    async for found in result.partitions():
-        yield found
+    connection = await driver_connection(session)
+    # The driver's own: whoever is cancelled within leaves none of SQLAlchemy's open.
+    async with connection.cursor(name="export") as cursor:
+        await cursor.execute(*_compiled(statement))
+        while found := await cursor.fetchmany(_ROWS):
+            yield found
+
+
+def _compiled(statement: Select[Any]) -> tuple[str, Mapping[str, Any]]:
+    """The statement for the driver, and what it is given."""
+    compiled = statement.compile(
+        dialect=PGDialect_psycopg(),  # type: ignore[no-untyped-call]
+        compile_kwargs={"render_postcompile": True},
+    )
+    return compiled.string, compiled.params
 
 
 async def _without_jit(session: AsyncSession) -> None:
