@@ -14,19 +14,22 @@ from hypothesis import HealthCheck, given, settings
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app import clock
-from app.routers.dashboard.report_questions import SHOWN
+from app.routers.dashboard.report_questions import SHOWN, Question
 from app.routers.dashboard.report_tables import written
 from app.routers.deps import WEB_COOKIE
 from app.services import web_sessions
 from app.services.access import Caller
 from app.services.reports import report as reporting
 from app.services.reports.report import By, Kind, Report
+from app.settings import Settings
 from tests.conftest import Client, Lake, Member
 from tests.databases import taken_back
 from tests.services import duty_histories, visit_histories
 from tests.services.duty_histories import STARTS_AT, History, Step
 
 NOON = datetime.fromisoformat("2026-06-15T12:00:00+08:00")
+SETTINGS = Settings(_env_file=None)
+NOTHING_ELSE = Question(None, None, None, None, None, None, None, None)
 MONTH = {"from": "2026-06-01", "to": "2026-06-30"}
 
 
@@ -39,6 +42,8 @@ class Page(HTMLParser):
         self.rows: list[list[str]] = []
         self.links: dict[str, str] = {}
         self.hrefs: list[str] = []
+        self.headline: list[str] = []
+        self._in_bold = False
         self.text = ""
         self._href = ""
         self.feed(answer.text)
@@ -48,6 +53,8 @@ class Page(HTMLParser):
             self.rows.append([])
         elif tag in {"td", "th"}:
             self.rows[-1].append("")
+        elif tag == "b":
+            self._in_bold = True
         elif tag == "a":
             self._href = dict(attrs)["href"]
             self.hrefs.append(self._href)
@@ -55,11 +62,15 @@ class Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "a":
             self._href = ""
+        if tag == "b":
+            self._in_bold = False
         if tag == "table":
             self.rows.append([])
 
     def handle_data(self, text: str) -> None:
         self.text += text
+        if self._in_bold:
+            self.headline.append(text)
         if self.rows and self.rows[-1]:
             self.rows[-1][-1] += text.strip()
         if self._href:
@@ -102,6 +113,13 @@ def expected(report: Report) -> list[list[str]]:
     return [*body, ["合计", *total[1:]]]
 
 
+def headline(report: Report) -> list[str]:
+    """What only the total of coverage has."""
+    columns = {column.name: column for column in report.definition.columns}
+    names = ("cells", "visited", "cold", "coverage")
+    return [written(columns[name], report.totals[name]) for name in names]
+
+
 async def test_a_figure_leads_to_its_records(
     session: AsyncSession, client: Client, li: Member, wang: Member
 ) -> None:
@@ -130,7 +148,7 @@ async def test_every_link_of_a_figure_is_answered(
         await visited(chen)
         asked = 0
         for name, shown in SHOWN.items():
-            for by in By if shown.asks_by else (By.organisation,):
+            for by in By if "by" in shown.asks else (By.organisation,):
                 answer = await browser.get(
                     f"/dashboard/reports/{name}", params={**MONTH, "by": by.value}
                 )
@@ -140,6 +158,72 @@ async def test_every_link_of_a_figure_is_answered(
                         asked += 1
     # 3 cells; 2 people of 2 organisations on one reach, at one stele, in 3 cells: two figures each.
     assert asked == 2 * (3 + 2 + 2 + 1 + 1 + 3)
+
+
+async def test_figures_of_duties_lead_to_duties_and_patrols(
+    session: AsyncSession,
+    client: Client,
+    lake: Lake,
+    li: Member,
+    zhou: Member,
+    chen: Member,
+    wang: Member,
+) -> None:
+    with time_machine.travel(NOON, tick=False):
+        await duty_histories.owe(session, lake, li, zhou, chen)
+        await visited(li)
+        browser = await signed_in(session, client, wang)
+        year = {"from": "2026-01-01", "to": "2026-12-31", "by": "person"}
+        shown = Page(await browser.get("/dashboard/reports/progress", params=year))
+        assert shown.links["示例李"] == "/dashboard/people/LI"
+        owed = next(row for row in shown.table if row[0] == "LI")[3]
+        behind = Page(
+            await browser.get(
+                "/dashboard/reports/progress/records",
+                params={**year, "figure": "duties", "row": "LI"},
+            )
+        )
+        assert [row[0] for row in behind.table] == ["任务"] * int(owed)
+        for name in ("progress", "behind"):
+            shown = Page(await browser.get(f"/dashboard/reports/{name}", params=year))
+            links = [href for href in shown.hrefs if "/records?" in href]
+            assert links
+            for href in links:
+                assert Page(await browser.get(href)).table
+
+
+async def test_what_changed_stands_beside_each_figure(
+    session: AsyncSession, client: Client, li: Member, wang: Member
+) -> None:
+    with time_machine.travel(NOON, tick=False):
+        browser = await signed_in(session, client, wang)
+        await visited(li)
+        for at in ("2026-06-13T08:00:00+08:00", "2026-06-12T08:00:00+08:00"):
+            await visited(li, at)
+        params = {"from": "2026-06-14", "to": "2026-06-15", "compare": "previous", "by": "person"}
+        shown = Page(await browser.get("/dashboard/reports/effort", params=params))
+        assert shown.table == [
+            ["LI", "示例李", "1−1", "1−1", "0.00±0.00", "0.00±0.00"],
+            ["合计", "", "1−1", "1−1", "0.00±0.00", "0.00±0.00"],
+        ]
+        assert "增减是比2026年6月12日至2026年6月13日" in shown.text
+
+
+async def test_a_report_as_it_was_known(
+    session: AsyncSession, client: Client, li: Member, wang: Member
+) -> None:
+    with time_machine.travel(NOON, tick=False) as traveller:
+        browser = await signed_in(session, client, wang)
+        traveller.shift(600)
+        await visited(li)
+        params = {**MONTH, "known_at": NOON.isoformat(), "organisation": "EAST"}
+        shown = Page(await browser.get("/dashboard/reports/coverage", params=params))
+        assert [row[:1] + row[5:] for row in shown.table] == [
+            ["G-1", "0", "0", "—", "—"],
+            ["G-1-1", "0", "0", "—", "—"],
+            ["合计", "0", "", "", ""],
+        ]
+        assert "按2026-06-15 12:00所知" in shown.text
 
 
 async def test_what_is_not_ours_to_see_is_only_counted(
@@ -169,7 +253,9 @@ async def test_blank_fields_are_none_and_bad_ones_are_named(
     session: AsyncSession, client: Client, wang: Member
 ) -> None:
     browser = await signed_in(session, client, wang)
-    blank = dict.fromkeys(("from", "to", "as_of", "organisation", "by", "kind"), "")
+    blank = dict.fromkeys(
+        ("from", "to", "as_of", "organisation", "by", "kind", "compare", "known_at"), ""
+    )
     for name in SHOWN:
         answer = await browser.get(f"/dashboard/reports/{name}", params=blank)
         assert answer.status_code == 200
@@ -256,8 +342,8 @@ async def _compare(
     )  # fmt: skip
     for name, shown in SHOWN.items():
         said = Page(await browser.get(f"/dashboard/reports/{name}", params=given))
-        report = await shown.report(session, asked)
-        if report.rows:
-            assert said.table == expected(report), name
-        else:
-            assert said.table == [["没有可以列出的内容。"]]
+        report = await shown.make(session, asked, NOTHING_ELSE, SETTINGS)
+        nothing = [["没有可以列出的内容。"]]
+        assert said.table == (expected(report) if report.rows else nothing), name
+        if name == "coverage":
+            assert said.headline == headline(report)

@@ -1,19 +1,23 @@
 """Report questions: which reports have a page, and what its form asks of them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import Depends, Query
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import clock
 from app.errors import NotFound
 from app.models import GridCellKind
 from app.routers.dashboard.report_tables import entity
-from app.schemas.fields import Code, Day
-from app.services.reports import coverage, effort, reminders
-from app.services.reports.report import By, Definition, Report
+from app.schemas.fields import Code, Day, Instant
+from app.services.reports import behind, coverage, effort, progress, reminders
+from app.services.reports.comparing import Compare
+from app.services.reports.report import Asked, By, Definition, Report
+from app.settings import Settings
 
 BY_WORDS = {
     By.organisation: "组织",
@@ -22,51 +26,7 @@ BY_WORDS = {
     By.grid_cell: "网格",
     By.stele: "界碑",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A report with a page: its name in the API, what can be asked of it, what its rows lead to.
-
-    `key` names the values that tell a row from all others; `figures` says under which name of a
-    row's `records` those behind a figure stand.
-    """
-
-    api: str
-    definition: Definition
-    report: Callable[..., Awaitable[Report]]
-    key: Sequence[str] = ("code",)
-    asks_by: bool = False
-    asks_kind: bool = False
-    figures: Mapping[str, str] = field(default_factory=dict)
-    leads_to: Callable[[Mapping[str, Any], By], str | None] = lambda _row, _by: None
-
-
-SHOWN: Mapping[str, Shown] = {
-    "coverage": Shown(
-        "coverage",
-        coverage.DEFINITION,
-        coverage.report,
-        key=("code", "month"),
-        asks_kind=True,
-        figures={"visits": "visits", "days": "visits"},
-        leads_to=lambda row, _by: entity(row["code"], By.grid_cell),
-    ),
-    "effort": Shown(
-        "effort",
-        effort.DEFINITION,
-        effort.report,
-        asks_by=True,
-        figures=dict.fromkeys(("outings", "patrol_days", "km", "hours"), "outings"),
-        leads_to=lambda row, by: entity(row["code"], by),
-    ),
-    "reminders": Shown(
-        "reminders",
-        reminders.DEFINITION,
-        reminders.report,
-        figures={name: name for name in reminders.COUNTED},
-    ),
-}
+COMPARE_WORDS = {Compare.previous: "上一期", Compare.year_ago: "去年同期"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +39,8 @@ class Question:
     organisation: str | None
     by: By | None
     kind: GridCellKind | None
+    compare: Compare | None
+    known_at: datetime | None
 
     @property
     def given(self) -> dict[str, str]:
@@ -90,6 +52,8 @@ class Question:
             "organisation": self.organisation,
             "by": self.by,
             "kind": self.kind,
+            "compare": self.compare,
+            "known_at": self.known_at and self.known_at.astimezone(clock.LAKE).isoformat(),
         }
         return {name: str(value) for name, value in every.items() if value is not None}
 
@@ -99,6 +63,81 @@ class Question:
         return f"{path}?{said}" if said else path
 
 
+Make = Callable[[AsyncSession, Asked, Question, Settings], Awaitable[Report]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A report with a page: its name in the API, what can be asked of it, what its rows lead to.
+
+    `asks` are the fields of its form; `key` the values that tell a row from all others; `names` the
+    columns that lead to the entity; `figures` says under which name of a row's `records` those
+    behind a figure stand.
+    """
+
+    definition: Definition
+    make: Make
+    asks: frozenset[str]
+    figures: Mapping[str, str]
+    key: Sequence[str] = ("code",)
+    names: Sequence[str] = ("code", "name")
+    leads_to: Callable[[Mapping[str, Any], By], str | None] = lambda _row, _by: None
+
+
+_RANGE = frozenset({"range", "compare"})
+
+
+def _same(*names: str) -> Mapping[str, str]:
+    return {name: name for name in names}
+
+
+def _holder(row: Mapping[str, Any], _by: By) -> str | None:
+    return entity(row["holder"], By(row["holder_kind"]))
+
+
+SHOWN: Mapping[str, Shown] = {
+    "progress": Shown(
+        progress.DEFINITION,
+        lambda session, asked, _question, _settings: progress.report(session, asked),
+        _RANGE | {"by"},
+        _same("duties", "owed", "missing", "behind", "done", "met", "pending"),
+        leads_to=lambda row, by: entity(row["code"], by),
+    ),
+    "behind": Shown(
+        behind.DEFINITION,
+        lambda session, asked, _question, settings: behind.report(session, asked, settings),
+        frozenset(),
+        _same("done", "pending", "last_reminder_at"),
+        key=("obligation",),
+        names=("holder", "holder_name"),
+        leads_to=_holder,
+    ),
+    "coverage": Shown(
+        coverage.DEFINITION,
+        lambda session, asked, question, _settings: coverage.report(
+            session, asked, kind=question.kind
+        ),
+        _RANGE | {"kind"},
+        {"visits": "visits", "days": "visits"},
+        key=("code", "month"),
+        leads_to=lambda row, _by: entity(row["code"], By.grid_cell),
+    ),
+    "effort": Shown(
+        effort.DEFINITION,
+        lambda session, asked, _question, _settings: effort.report(session, asked),
+        _RANGE | {"by"},
+        dict.fromkeys(("outings", "patrol_days", "km", "hours"), "outings"),
+        leads_to=lambda row, by: entity(row["code"], by),
+    ),
+    "reminders": Shown(
+        reminders.DEFINITION,
+        lambda session, asked, _question, _settings: reminders.report(session, asked),
+        _RANGE,
+        _same(*reminders.COUNTED),
+    ),
+}
+
+
 def _question(
     from_: Annotated[Day | Literal[""] | None, Query(alias="from")] = None,
     to_: Annotated[Day | Literal[""] | None, Query(alias="to")] = None,
@@ -106,9 +145,18 @@ def _question(
     organisation: Annotated[Code | Literal[""] | None, Query()] = None,
     by: Annotated[By | Literal[""] | None, Query()] = None,
     kind: Annotated[GridCellKind | Literal[""] | None, Query()] = None,
+    compare: Annotated[Compare | Literal[""] | None, Query()] = None,
+    known_at: Annotated[Instant | Literal[""] | None, Query()] = None,
 ) -> Question:
     return Question(
-        from_ or None, to_ or None, as_of or None, organisation or None, by or None, kind or None
+        from_ or None,
+        to_ or None,
+        as_of or None,
+        organisation or None,
+        by or None,
+        kind or None,
+        compare or None,
+        known_at or None,
     )
 
 

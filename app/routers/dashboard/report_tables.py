@@ -20,11 +20,12 @@ _ON_THE_RIGHT = frozenset({Kind.number, Kind.decimal, Kind.rate})
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a cell of the table says, and the address of what it leads to."""
+    """What a cell says, where it leads, and how much it is more than in the report beside it."""
 
     column: Column
     text: str
     href: str | None = None
+    change: str = ""
 
     @property
     def is_number(self) -> bool:
@@ -66,37 +67,51 @@ def cells_of(
     columns: Sequence[Column],
     row: Mapping[str, Any],
     *,
+    names: Sequence[str],
     leads_to: str | None,
     behind: Mapping[str, str],
+    change: Mapping[str, Any],
 ) -> list[Cell]:
     """The cells of a row; `behind`: by figure, the address of the records behind it."""
     cells = []
     for column in columns:
         value = row.get(column.name)
         href = behind.get(column.name) if value else None
-        if column.name in {"code", "name"}:
+        if column.name in names:
             href = leads_to
-        cells.append(Cell(column, written(column, value), href))
+        more = changed(column, change.get(column.name))
+        cells.append(Cell(column, written(column, value), href, more))
     return cells
 
 
-def totals_of(columns: Sequence[Column], report: Report) -> list[Cell]:
+def changed(column: Column, value: float | None) -> str:
+    """How much more a figure is; nothing where there is nothing to compare with."""
+    if value is None:
+        return ""
+    sign = "+" if value > 0 else "−" if value < 0 else "±"
+    if column.kind is Kind.rate:
+        return f"{sign}{abs(value) * 100:.1f}个百分点"
+    return sign + written(column, abs(value))
+
+
+def totals_of(columns: Sequence[Column], report: Report, change: Mapping[str, Any]) -> list[Cell]:
     """The last row: 合计 in its first cell."""
-    cells = [
-        Cell(
-            column,
-            written(column, report.totals[column.name]) if column.name in report.totals else "",
-        )
-        for column in columns
-    ]
+    cells = [_total(column, report, change) for column in columns]
     return [Cell(columns[0], "合计"), *cells[1:]]
 
 
-def headline_of(columns: Sequence[Column], report: Report) -> list[Cell]:
+def _total(column: Column, report: Report, change: Mapping[str, Any]) -> Cell:
+    if column.name not in report.totals:
+        return Cell(column, "")
+    more = changed(column, change.get(column.name))
+    return Cell(column, written(column, report.totals[column.name]), change=more)
+
+
+def headline_of(columns: Sequence[Column], report: Report, change: Mapping[str, Any]) -> list[Cell]:
     """What only the total has: the figures that stand above the table."""
     shown = {column.name for column in columns}
     return [
-        Cell(column, written(column, report.totals[column.name]))
+        _total(column, report, change)
         for column in report.definition.columns
         if column.kind is not Kind.parts
         and column.name not in shown
