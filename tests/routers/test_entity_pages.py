@@ -138,7 +138,8 @@ async def test_a_person_with_all_that_is_known(
     assert "河段长：东岸河段，2026年1月1日至今" in page.text
     assert "O-1" in page.text
     assert "每年6次" in page.text
-    assert "2026年5月1日至2026年5月7日：请假，住院（已准）" in page.text
+    assert "/dashboard/roster/people/LI" in page.text
+    assert "2026年5月1日至2026年5月7日：请假，住院（已批准）" in page.text
 
 
 async def test_the_whole_phone_is_shown_when_asked_and_written_down(
@@ -246,6 +247,37 @@ async def test_whoever_has_left_is_said_to_have(
 
 
 # -- organisations ---------------------------------------------------------------------------
+
+
+async def test_an_organisations_figures_are_those_of_the_report(
+    session: AsyncSession, lake: Lake, li: Member, wang: Member, of_wang: httpx.AsyncClient
+) -> None:
+    for code, holder, times in (("O-1", lake.committee, 2), ("O-2", lake.east_branch, 4)):
+        session.add(
+            Obligation(
+                code=code,
+                holder_organisation_id=holder.id,
+                area_kind=AreaKind.any,
+                times=times,
+                period=Period.year,
+                starts_on=date(TODAY.year, 1, 1),
+            )
+        )
+    await session.commit()
+    await visited(li)
+
+    page = await of_wang.get("/dashboard/organisations/GWH")
+
+    answer = await wang.client.get("/api/v1/reports/patrol-progress?organisation=GWH")
+    report = answer.json()
+    (own,) = [row for row in report["rows"] if row["code"] == "GWH"]
+    assert (own["owed"], report["totals"]["owed"]) == (2, 6)
+    said = facts(page)
+    for name, of in (("本组织", own), ("含下级", report["totals"])):
+        assert said[name] == (
+            f"到期 {of['due']} 次，完成 {of['met']} 次，全年应巡 {of['owed']} 次，"
+            f"完成率 {of['rate'] * 100:.1f}%"
+        )
 
 
 @pytest.mark.usefixtures("li", "zhou")

@@ -5,8 +5,8 @@ from datetime import date, datetime
 from typing import Any
 
 from app import clock
-from app.domain.progress_texts import STATES
 from app.services.dataset import labels as said
+from app.services.exports import words
 
 # Title, address, and whether only admins see it.
 NAV: Sequence[tuple[str, str, bool]] = (
@@ -49,37 +49,17 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "cell": said.GRID_CELL_KINDS,
     "waterbody": said.WATERBODY_KINDS,
     "exemption": said.EXEMPTION_KINDS,
-    "exemption_state": {"asked": "待批", "granted": "已准", "declined": "未准"},
-    "duty": {str(state): word for state, word in STATES.items()},
-    "verdict": {"accepted": "有效", "flagged": "待核", "rejected": "无效"},
-    "patrol_state": {"open": "进行中", "finished": "已结束"},
-    "findings": {"none": "没有发现问题", "some": "发现了问题"},
-    "source": {"mini_program": "小程序", "chat": "服务号聊天", "paper": "纸质补录"},
-    "origin": {"phone": "小程序", "self_made": "现场记录汇成", "paper": "纸质补录"},
+    "exemption_state": words.EXEMPTION_STATES,
+    "duty": words.STATES,
+    "verdict": words.VERDICTS,
+    "patrol_state": words.PATROL_STATES,
+    "findings": words.FINDINGS,
+    "source": words.SOURCES,
+    "origin": words.ORIGINS,
     "app": {"mini_program": "小程序", "service_account": "服务号"},
-    "channel": {
-        "long_term": "长期订阅消息",
-        "template": "模板消息",
-        "mini_program": "小程序订阅消息",
-        "service_account": "服务号订阅消息",
-        "customer_service": "客服消息",
-    },
-    "reminder": {
-        "due_soon": "即将到期",
-        "behind": "进度落后",
-        "escalation": "上级知悉",
-        "digest": "每周汇总",
-        "review": "待核超期",
-    },
-    "reminder_state": {
-        "queued": "待发",
-        "sending": "发送中",
-        "sent": "已发",
-        "confirmed": "已送达",
-        "unknown": "结果不明",
-        "dropped": "不必再发",
-        "call_list": "转电话",
-    },
+    "channel": words.CHANNELS,
+    "reminder": words.REMINDER_KINDS,
+    "reminder_state": words.REMINDER_STATES,
 }
 
 

@@ -10,6 +10,7 @@ from app.routers.deps import Now, Session
 from app.schemas.fields import Code
 from app.services import obligations
 from app.services.profiles import organisations
+from app.services.reports import progress, report
 
 router = APIRouter(prefix="/dashboard/organisations", include_in_schema=False)
 
@@ -24,6 +25,8 @@ async def show_organisation(code: Code, visit: Viewer, session: Session, now: No
     duties = await obligations.listed(
         session, caller, obligations.Wanted(holder=code), as_of=today, after=None, limit=_DUTIES
     )
+    asked = await report.ask(session, caller, now=now, organisation=code)
+    reported = await progress.report(session, asked)
     return page(
         "organisation.html",
         visit,
@@ -32,4 +35,6 @@ async def show_organisation(code: Code, visit: Viewer, session: Session, now: No
         today=today,
         year_begins=today.replace(month=1, day=1),
         duties=duties.standings,
+        own=next((row for row in reported.rows if row["code"] == code), None),
+        whole=reported.totals,
     )

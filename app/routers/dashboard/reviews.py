@@ -17,6 +17,7 @@ from app.routers.deps import AppSettings, Now, Session
 from app.schemas.fields import Code, Day, Reason
 from app.schemas.pages import read_cursor
 from app.services import audit, review_cases, review_queue, reviews
+from app.services.reports import choices
 from app.services.review_cases import Case
 from app.services.review_queue import Wanted
 
@@ -70,6 +71,7 @@ async def list_waiting(
         which=which,
         query=_query(which),
         checks=evidence_texts.TITLES,
+        organisations=await choices.organisations(session, visit.caller),
         doubts=evidence_texts.doubts,
     )
 
