@@ -16,7 +16,6 @@ from app.routers.dashboard.roster.forms import Filled
 from app.routers.dashboard.roster.rows import address
 from app.routers.deps import AppSettings, Now, Session
 from app.services import roster_conflicts
-from app.services.dataset.conflicts import label_of
 
 router = APIRouter(prefix="/dashboard/roster/conflicts", include_in_schema=False)
 
@@ -72,7 +71,7 @@ async def _shown(
         in_use = each.row.retired_on is None
         lines = [
             (
-                label_of(stem, name),
+                wording.label(stem, name),
                 wording.disputed(stem, name, said[0], names, in_use=in_use),
                 wording.disputed(stem, name, said[-1], names, in_use=not in_use),
             )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.errors import NotFound
-from app.routers.dashboard.roster.wording import EXEMPTION_STATES
+from app.routers.dashboard.roster import wording
 from app.services.dataset import labels, values
 from app.services.dataset.tables import BY_STEM, Column
 from app.services.dataset.values import Reader
@@ -101,7 +101,7 @@ def _fields(stem: str, names: str, helps: Mapping[str, str]) -> Sequence[Field]:
         made.append(
             Field(
                 name,
-                column.headings[0].removesuffix("编码") if kind == "code" else column.headings[0],
+                wording.label(stem, name),
                 kind,
                 column.required,
                 {"true": "是", "false": "否"} if kind == "truth" else column.labels or {},
@@ -219,7 +219,7 @@ _DESCRIPTIONS = (
             },
         ),
         (
-            Filter("state", "结果", EXEMPTION_STATES),
+            Filter("state", "结果", wording.EXEMPTION_STATES),
             Filter("holder", "责任主体", choices="holders"),
             _ORGANISATION,
         ),

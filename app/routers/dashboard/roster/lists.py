@@ -39,7 +39,6 @@ from app.services import (
     roster_conflicts,
 )
 from app.services.access import Caller
-from app.services.dataset.conflicts import label_of
 from app.services.dataset.rows import Row
 
 router = APIRouter(prefix="/dashboard/roster", include_in_schema=False)
@@ -202,7 +201,7 @@ async def show_list(
     more = {**typed, "cursor": id_cursor_of(shown[-1].row.id)} if len(found) > _A_PAGE else None
     return page(
         "roster/list.html", visit, of=of, typed=typed, offered=offered, listed=shown, names=names,
-        shown=wording.shown, label_of=label_of, address=address,
+        shown=wording.shown, label=wording.label, address=address,
         next=urlencode(more) if more else None,
     )  # fmt: skip
 

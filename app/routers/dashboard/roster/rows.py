@@ -144,7 +144,8 @@ async def shown(
     if of.path == "letters":
         more["letter"] = await letters.find(session, visit.caller, key)
     if of.path == "exemptions":
-        more["states"] = wording.EXEMPTION_STATES
+        more["state"] = wording.EXEMPTION_STATES[row.said["state"]]
+        more["approved_by"] = wording.shown(of.noun.stem, "approved_by", row.said, names)
     return _form(
         of, visit, row, filled or forms.of_row(of, row, key, offered), offered, status=status,
         heading=wording.heading(of.noun.stem, of.heading, row, names), key=key, **more,

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import App
 from app.services import choices
-from app.services.dataset.conflicts import IN_USE
+from app.services.dataset.conflicts import IN_USE, label_of
 from app.services.dataset.register import area_stem
 from app.services.dataset.rows import Row
 from app.services.dataset.tables import BY_STEM
@@ -60,6 +60,12 @@ def disputed(stem: str, column: str, said: Said, names: Names, *, in_use: bool) 
     if column == "state":
         return EXEMPTION_STATES[said[column]]
     return shown(stem, column, said, names)
+
+
+def label(stem: str, column: str) -> str:
+    """What a column is called where names stand in it, and not codes alone."""
+    named = label_of(stem, column)
+    return named.removesuffix("编码") if len(named) > len("编码") else named
 
 
 def heading(stem: str, columns: Iterable[str], row: Row, names: Names) -> str:
