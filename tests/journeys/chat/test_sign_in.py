@@ -69,7 +69,7 @@ class Browser:
         )
         assert page.status_code == 200, page.text
         (self.number,) = re.findall(r'class="number">(\d{4})<', page.text)
-        (scanned,) = re.findall(r'readonly value="([^"]+)"', page.text)
+        (scanned,) = re.findall(r'readonly aria-label="二维码的内容" value="([^"]+)"', page.text)
         self.scanned = unescape(scanned)
 
     async def ask(self, seen: str = "") -> httpx.Response:
