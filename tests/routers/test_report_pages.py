@@ -103,7 +103,11 @@ def expected(report: Report) -> list[list[str]]:
     columns = [
         column
         for column in report.definition.columns
-        if column.kind is not Kind.parts and any(column.name in row for row in report.rows)
+        if column.kind is not Kind.parts
+        and any(
+            column.name in row and (column.kind is not Kind.text or row[column.name])
+            for row in report.rows
+        )
     ]
     total = [
         written(column, report.totals[column.name]) if column.name in report.totals else ""
@@ -203,8 +207,8 @@ async def test_what_changed_stands_beside_each_figure(
         params = {"from": "2026-06-14", "to": "2026-06-15", "compare": "previous", "by": "person"}
         shown = Page(await browser.get("/dashboard/reports/effort", params=params))
         assert shown.table == [
-            ["LI", "示例李", "1−1", "1−1", "0.00±0.00", "0.00±0.00"],
-            ["合计", "", "1−1", "1−1", "0.00±0.00", "0.00±0.00"],
+            ["LI", "示例李", "1−1", "1−1", "0.00", "0.00"],
+            ["合计", "", "1−1", "1−1", "0.00", "0.00"],
         ]
         assert "增减是比2026年6月12日至2026年6月13日" in shown.text
 

@@ -68,7 +68,7 @@ Make = Callable[[AsyncSession, Asked, Question, Settings], Awaitable[Report]]
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A report with a page: its name in the API, what can be asked of it, what its rows lead to.
+    """A report with a page: what it is for, what can be asked of it, what its rows lead to.
 
     `asks` are the fields of its form; `key` the values that tell a row from all others; `names` the
     columns that lead to the entity; `figures` says under which name of a row's `records` those
@@ -76,6 +76,7 @@ class Shown:
     """
 
     definition: Definition
+    about: str
     make: Make
     asks: frozenset[str]
     figures: Mapping[str, str]
@@ -98,6 +99,7 @@ def _holder(row: Mapping[str, Any], _by: By) -> str | None:
 SHOWN: Mapping[str, Shown] = {
     "progress": Shown(
         progress.DEFINITION,
+        "应巡多少次、完成了多少次，谁达标。",
         lambda session, asked, _question, _settings: progress.report(session, asked),
         _RANGE | {"by"},
         _same("duties", "owed", "missing", "behind", "done", "met", "pending"),
@@ -105,6 +107,7 @@ SHOWN: Mapping[str, Shown] = {
     ),
     "behind": Shown(
         behind.DEFINITION,
+        "现在谁的任务落后，落后几次，能不能通知到。",
         lambda session, asked, _question, settings: behind.report(session, asked, settings),
         frozenset(),
         _same("done", "pending", "last_reminder_at"),
@@ -114,6 +117,7 @@ SHOWN: Mapping[str, Shown] = {
     ),
     "coverage": Shown(
         coverage.DEFINITION,
+        "每个网格去过几次，多久没去了。",
         lambda session, asked, question, _settings: coverage.report(
             session, asked, kind=question.kind
         ),
@@ -124,6 +128,7 @@ SHOWN: Mapping[str, Shown] = {
     ),
     "effort": Shown(
         effort.DEFINITION,
+        "出去了几次、几天，走了多远、多久。",
         lambda session, asked, _question, _settings: effort.report(session, asked),
         _RANGE | {"by"},
         dict.fromkeys(("outings", "patrol_days", "km", "hours"), "outings"),
@@ -131,6 +136,7 @@ SHOWN: Mapping[str, Shown] = {
     ),
     "reminders": Shown(
         reminders.DEFINITION,
+        "发了多少提醒，为什么没发到，提醒后补上没有。",
         lambda session, asked, _question, _settings: reminders.report(session, asked),
         _RANGE,
         _same(*reminders.COUNTED),

@@ -54,13 +54,21 @@ def written(column: Column, value: Any) -> str:
 
 
 def columns_of(report: Report) -> list[Column]:
-    """The columns that some row has; what only the total has stands above the table."""
+    """The columns that some row has, and texts that some row says something in.
+
+    What only the total has stands above the table.
+    """
     return [
         column
         for column in report.definition.columns
-        if column.kind is not Kind.parts
-        and (not report.rows or any(column.name in row for row in report.rows))
+        if column.kind is not Kind.parts and (not report.rows or _is_said(column, report.rows))
     ]
+
+
+def _is_said(column: Column, rows: Sequence[Mapping[str, Any]]) -> bool:
+    if column.kind is Kind.text:
+        return any(row.get(column.name) is not None for row in rows)
+    return any(column.name in row for row in rows)
 
 
 def cells_of(
@@ -85,10 +93,10 @@ def cells_of(
 
 
 def changed(column: Column, value: float | None) -> str:
-    """How much more a figure is; nothing where there is nothing to compare with."""
-    if value is None:
+    """How much more a figure is; nothing where it is the same, or nothing is there to compare."""
+    if not value:
         return ""
-    sign = "+" if value > 0 else "−" if value < 0 else "±"
+    sign = "+" if value > 0 else "−"
     if column.kind is Kind.rate:
         return f"{sign}{abs(value) * 100:.1f}个百分点"
     return sign + written(column, abs(value))

@@ -33,7 +33,6 @@ DEFINITION = Definition(
         "补上率 = 补上 ÷ 发出已满7天且列有任务的提醒，不会超过100%。"
     ),
     columns=(
-        Column("code", "编码", Kind.text),
         Column("name", "类别", Kind.text),
         Column("planned", "计划"),
         Column("sent", "已发"),
