@@ -14,7 +14,7 @@ from app.demo.dataset import FOLDER, rows
 from app.errors import CommandFailed
 from app.keys import Keys, open_keys
 from app.models import ApiKey, Organisation, Stele, StelePrint
-from app.services import api_keys, dataset, printing, stele_codes
+from app.services import api_keys, dataset, login_links, printing, stele_codes
 from app.settings import Settings
 
 KEY_NAME = "演示"
@@ -22,14 +22,15 @@ KEY_FILE = "demo-api-key"
 # Whose old print somebody scans (see tricks), and since when it is called in.
 CALLED_IN, CALLED_IN_DAYS = "YZH-E06", 15
 _GUESTS = (("P077", "示例甲"), ("P139", "示例庚申二"))
+_MANAGER = "P003"
 
 
 async def prepare(settings: Settings, url: str, web: str) -> list[str]:
     """Import the dataset, have keys and codes ready; the lines to print below the addresses.
 
     `url` is the database's, `web` the web's own address. Doing it again changes nothing, except
-    that new invitation codes are made: only their digests are kept. Raises `CommandFailed` where
-    others' data is: the made-up year must not get among real records.
+    that new invitation codes and a new login link are made: only their digests are kept. Raises
+    `CommandFailed` where others' data is: the made-up year must not get among real records.
     """
     engine, sessions = connect(url, settings.database)
     keys = open_keys(settings)
@@ -49,9 +50,10 @@ async def prepare(settings: Settings, url: str, web: str) -> list[str]:
                 )
                 for person, _ in _GUESTS
             }
+            link = await login_links.create(session, _MANAGER, now=now)
     finally:
         await engine.dispose()
-    return _lines(web, codes, key)
+    return _lines(web, codes, key, f"{web}{login_links.PATH}/{link}")
 
 
 async def stele_urls(session: AsyncSession, keys: Keys, web: str) -> Mapping[str, str]:
@@ -112,7 +114,7 @@ async def first_day(session: AsyncSession) -> int:
     return clock.day_of(made_at or clock.now()).toordinal()
 
 
-def _lines(web: str, codes: Mapping[str, str], key: str) -> list[str]:
+def _lines(web: str, codes: Mapping[str, str], key: str, link: str) -> list[str]:
     """Where to click, in the order in which a visitor would."""
     (first, first_name), (second, second_name) = _GUESTS
     return [
@@ -125,7 +127,10 @@ def _lines(web: str, codes: Mapping[str, str], key: str) -> list[str]:
         "3. 选“示例丁酉二”（P116，企业河长），扫界碑 YZH-E01，再发位置。",
         f"4. 界碑上的二维码打开的页面：{web}/s/YZH-E01",
         f"5. 提醒：打开 {web}/demo/ 按“发…的提醒”，看下一个工作日谁收到什么、谁要打电话。",
-        f"6. 接口文档：{web}/docs",
-        f"7. 管理用的数据：curl -H 'Authorization: Bearer {key}' {web}/api/v1/check-ins",
+        f"6. 管理页面：{web}/dashboard，十分钟内打开下面的链接，点“登录”（只能用一次）：",
+        f"   {link}",
+        f"   之后请用 /simulator/ 里{_MANAGER}的手机扫登录码，或运行 xunhe login-link {_MANAGER}。",
+        f"7. 接口文档：{web}/docs",
+        f"8. 管理用的数据：curl -H 'Authorization: Bearer {key}' {web}/api/v1/check-ins",
         "",
     ]
