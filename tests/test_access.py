@@ -160,6 +160,8 @@ FORMS: Mapping[str, Mapping[str, str]] = {
     "POST /dashboard/roster/{noun}/{key:path}": OWNER,
     "POST /dashboard/roster/invite/{code:path}": {"reason": "换手机"},
     "POST /dashboard/roster/unbind/{code:path}": {"app": "service_account", "reason": "换手机"},
+    "POST /dashboard/system/keys": {"organisation": "GWH", "name": "试用"},
+    "POST /dashboard/system/keys/{id}/revoke": {"reason": "不用了"},
     "POST /dashboard/roster/slips": {"organisation": "EAST", "reason": "新来的"},
     "POST /dashboard/roster/applications/{id}/join": {"person": "SUN", "reason": "认识"},
     "POST /dashboard/roster/applications/{id}/decline": {"reason": "不认识"},
@@ -212,6 +214,7 @@ def _path(route: str, ids: Ids) -> str:
         "calls": ids.call,
         "conflicts": ids.conflict,
         "pairings": PAIRING,
+        "keys": NOTHING,
         "exemptions": EXEMPTION,
         "late-entries": LATE_ENTRY,
     }

@@ -14,7 +14,7 @@ from app import clock
 from app.domain.datum import Datum
 from app.errors import Forbidden, Unauthenticated
 from app.keys import Keys
-from app.models import Person
+from app.models import Person, Role
 from app.schemas.fields import answer_datum
 from app.services import access, web_sessions
 from app.services.access import Caller
@@ -209,6 +209,13 @@ async def get_manager(caller: Annotated[Caller, Depends(get_caller)]) -> Caller:
     return caller
 
 
+async def get_admin(caller: Annotated[Caller, Depends(get_manager)]) -> Caller:
+    """An admin."""
+    if access.person_of(caller).role is not Role.admin:
+        raise Forbidden
+    return caller
+
+
 async def get_overseer(caller: Annotated[Caller, Depends(get_caller)]) -> Caller:
     """A manager or admin, or a program with a key."""
     return caller if caller.api_key is not None else await get_manager(caller)
@@ -235,6 +242,7 @@ Visitor = Annotated[Caller, Depends(get_visitor)]
 Me = Annotated[Person, Depends(get_person)]
 Reader = Annotated[Caller, Depends(get_reader)]
 Manager = Annotated[Caller, Depends(get_manager)]
+Admin = Annotated[Caller, Depends(get_admin)]
 Overseer = Annotated[Caller, Depends(get_overseer)]
 VisitingOverseer = Annotated[Caller, Depends(get_visiting_overseer)]
 IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=200)]

@@ -86,6 +86,17 @@ class _Gauges(Collector):
             )
         if found.backup_age_s is not None:
             yield _gauge("xunhe_backup_age_seconds", "Since the last backup", found.backup_age_s)
+        yield _gauge("xunhe_calls_open", "People to be telephoned", found.calls_open)
+        yield _gauge("xunhe_chain_unsealed", "Events without a place in the chain", found.unsealed)
+        if found.seal_age_s is not None:
+            yield _gauge("xunhe_chain_seal_age_seconds", "Since the last seal", found.seal_age_s)
+        reminders = GaugeMetricFamily(
+            "xunhe_reminders", "On their way; not known to have arrived, last 7 days",
+            labels=["state"],
+        )  # fmt: skip
+        for state, count in found.reminders.items():
+            reminders.add_metric([state], count)
+        yield reminders
         circuits = GaugeMetricFamily(
             "xunhe_wechat_circuits_open", "Calls switched off now", labels=["app", "path"]
         )

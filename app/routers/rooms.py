@@ -31,6 +31,7 @@ from app.routers import (
     stele_pages,
     steles,
     sync,
+    system,
     wechat,
 )
 
@@ -57,6 +58,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     patrols.router,
     places.router,
     sync.router,
+    system.router,
     photos.router,
     exports.router,
     stele_pages.router,

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app import queue
 from app.errors import StorageUnavailable
-from app.models import Alarm, WechatCircuit
+from app.models import Alarm, Call, Reminder, ReminderState, WechatCircuit
 from app.opening import Revisions
-from app.services import alarms
+from app.services import alarms, chain
 from app.settings import Settings
 from app.storage import Store
 
@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 WITHIN_S = 2.0
 _STORE_BELIEVED_FOR_S = 10.0
+_UNKNOWN_FOR_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,10 @@ class Figures:
     media_late: int
     alarms: dict[str, int]
     backup_age_s: float | None
+    reminders: dict[str, int]
+    calls_open: int
+    unsealed: int
+    seal_age_s: float | None
 
 
 async def figures(
@@ -148,6 +153,7 @@ async def _figures(session: AsyncSession, settings: Settings, now: datetime) -> 
     standing = await session.execute(select(kind, func.count()).group_by(kind))
     failed, late = await alarms.failed_media(session, now=now)
     backup_at = await alarms.reached_at(session, "backup")
+    sealing = await chain.standing(session)
     return Figures(
         due=health.due,
         lag_s=_age_s(health.oldest_due_at, now) or 0.0,
@@ -158,7 +164,30 @@ async def _figures(session: AsyncSession, settings: Settings, now: datetime) -> 
         media_late=late,
         alarms={row[0]: row[1] for row in standing},
         backup_age_s=_age_s(backup_at, now),
+        reminders=await _waiting_reminders(session),
+        calls_open=await session.scalar(
+            select(func.count()).where(Call.phoned_at.is_(None), Call.closed_at.is_(None))
+        )
+        or 0,
+        unsealed=sealing.unsealed,
+        seal_age_s=_age_s(sealing.sealed_at, now),
     )
+
+
+async def _waiting_reminders(session: AsyncSession) -> dict[str, int]:
+    """Those on their way, by an index; of those whose fate is unknown the last days'."""
+    queued = await session.scalar(
+        select(func.count()).where(
+            Reminder.state.in_([ReminderState.queued, ReminderState.sending])
+        )
+    )
+    unknown = await session.scalar(
+        select(func.count()).where(
+            Reminder.state == ReminderState.unknown,
+            Reminder.day >= func.current_date() - _UNKNOWN_FOR_DAYS,
+        )
+    )
+    return {"queued": queued or 0, "unknown": unknown or 0}
 
 
 def _age_s(instant: datetime | None, now: datetime) -> float | None:

@@ -16,6 +16,7 @@ from app.routers.dashboard import (
     roster,
     searches,
     sign_in,
+    system,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -32,4 +33,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     reports.router,
     searches.router,
     *roster.ROUTERS,
+    system.router,
 )

@@ -75,6 +75,12 @@ async def get_admin_visit(visit: Annotated[Visit, Depends(get_visit)]) -> Visit:
     return visit
 
 
+async def get_admin_post(visit: Annotated[Visit, Depends(get_post)]) -> Visit:
+    """An admin who pressed a button on a page of ours."""
+    return await get_admin_visit(visit)
+
+
 Viewer = Annotated[Visit, Depends(get_visit)]
 Poster = Annotated[Visit, Depends(get_post)]
 AdminViewer = Annotated[Visit, Depends(get_admin_visit)]
+AdminPoster = Annotated[Visit, Depends(get_admin_post)]

@@ -21,7 +21,7 @@ from app.wechat.client import WeChat, open_wechat
 from app.wechat.errors import WeChatError
 from app.wechat.http import open_http
 
-__all__ = ["Finding", "Level", "look", "of_python", "of_settings", "of_variables"]
+__all__ = ["Finding", "Level", "look", "of_python", "of_records", "of_settings", "of_variables"]
 
 
 async def of_storage(settings: Settings) -> Finding:

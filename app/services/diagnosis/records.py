@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock, queue
 from app.models import App, WechatCircuit
-from app.services import alarms, callbacks
+from app.services import alarms, callbacks, chain
 from app.services.diagnosis.findings import Finding, fail, ok, warn
 from app.settings import Settings
 
@@ -22,6 +22,7 @@ async def of_records(
     if health.failed:
         yield warn("失败的任务", f"{health.failed} 件已放弃，请查日志里的 job_failed。")
     yield await _of_backup(session, now)
+    yield await _of_chain(session, now)
     for app, what, given in (
         (App.service_account, "服务号回调", settings.service_account),
         (App.mini_program, "小程序回调", settings.mini_program),
@@ -65,6 +66,18 @@ async def _of_backup(session: AsyncSession, now: datetime) -> Finding:
     if now - at > alarms.BACKUP_OLD:
         return fail("备份", f"最近一次是 {_said(at)}，请检查每天的定时备份。")
     return ok("备份", f"最近一次 {_said(at)}")
+
+
+async def _of_chain(session: AsyncSession, now: datetime) -> Finding:
+    what, found = "存证链", await chain.standing(session)
+    if found.sealed_at is None:
+        return warn(what, "还没有开始，启动服务后开始；一直没有的话请查日志里的 chain_broken。")
+    if found.is_late(now):
+        said = f"{found.unsealed} 条没有封存，最近一次 {_said(found.sealed_at)}；请检查后台程序。"
+        return fail(what, said)
+    if found.taken_over_at is None:
+        return warn(what, "正在接管以前的记录，请让后台程序继续运行。")
+    return ok(what, f"共 {found.position} 环，最近一次封存 {_said(found.sealed_at)}")
 
 
 def _said(instant: datetime) -> str:
