@@ -15,6 +15,7 @@ MODULES = (
     "photo_renditions",
     "planning",
     "delivery",
+    "ogc_items",
     "memory",
     "cold_start",
 )

@@ -1,16 +1,13 @@
 """Drawing: rows of the database as GeoJSON, a page at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
-from uuid import UUID
-
-from sqlalchemy.engine import RowMapping
 
 from app import clock
 from app.domain import geometry
-from app.services.features.collection import Collection
+from app.services.features.collection import Collection, Kind, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +19,41 @@ class Feature:
     properties: Mapping[str, Any]
 
 
-def drawn(collection: Collection, rows: Sequence[RowMapping]) -> list[Feature]:
+def _instant(at: datetime) -> str:
+    return at.astimezone(clock.LAKE).isoformat()
+
+
+def _number(value: float) -> float:
+    return round(value, 2)
+
+
+# How the values are written that are not written as they are.
+_WRITERS: Mapping[Kind, Callable[[Any], Any]] = {
+    Kind.number: _number,
+    Kind.day: date.isoformat,
+    Kind.instant: _instant,
+}
+
+
+def drawn(collection: Collection, source: Source, rows: Sequence[Any]) -> list[Feature]:
     """The rows that `finding` read, as features."""
+    if not rows:
+        return []
     names = [each.name for each in collection.properties]
-    if rows and "geometry" in rows[0]:
-        shapes = geometry.geojson_of([row["geometry"] for row in rows])
+    begin = 1 + len(source.key)
+    end = begin + len(names)
+    if len(rows[0]) == end + 1:
+        shapes = geometry.geojson_of([row[end] for row in rows])
     else:
-        shapes = [geometry.geojson_of_point(row["lon"], row["lat"]) for row in rows]
-    return [
-        Feature(str(row["feature_id"]), shape, {name: _shown(row[f"is_{name}"]) for name in names})
-        for row, shape in zip(rows, shapes, strict=True)
+        shapes = [geometry.geojson_of_point(*row[end:]) for row in rows]
+    written = [
+        (each.name, _WRITERS[each.kind]) for each in collection.properties if each.kind in _WRITERS
     ]
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 2)
-    if isinstance(value, datetime):
-        return value.astimezone(clock.LAKE).isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value) if isinstance(value, UUID) else value
+    features = []
+    for row, shape in zip(rows, shapes, strict=True):
+        properties = dict(zip(names, row[begin:end], strict=True))
+        for name, write in written:
+            if properties[name] is not None:
+                properties[name] = write(properties[name])
+        features.append(Feature(str(row[0]), shape, properties))
+    return features

@@ -19,13 +19,13 @@ from sqlalchemy import (
     Uuid,
     and_,
     any_,
+    case,
     func,
     literal,
     select,
     true,
     tuple_,
 )
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain import geometry
@@ -90,10 +90,10 @@ async def page(
         which = await _among_few(session, source, conditions, wanted)
     if which is None:
         which = await _along_the_order(session, source, conditions, wanted)
-    rows = await _rows(session, source, _is_one_of(source, which.rows[: wanted.limit]))
+    rows = await _rows(session, collection, source, _is_one_of(source, which.rows[: wanted.limit]))
     more = len(which.rows) > wanted.limit
-    last = tuple(rows[-1][f"key_{n}"] for n in range(len(source.key))) if more and rows else None
-    return Page(drawn(collection, rows), last, which.matched)
+    last = tuple(rows[-1][1 : 1 + len(source.key)]) if more and rows else None
+    return Page(drawn(collection, source, rows), last, which.matched)
 
 
 async def one(
@@ -103,9 +103,9 @@ async def one(
     source = collection.source
     if source is not None and not _has_control_characters(id_):
         visible = await source.visible(session, caller)
-        rows = await _rows(session, source, and_(visible, source.named(id_)))
+        rows = await _rows(session, collection, source, and_(visible, source.named(id_)))
         if rows:
-            return drawn(collection, rows)[0]
+            return drawn(collection, source, rows)[0]
     raise NotFound("这个图层里没有这一项。")
 
 
@@ -147,10 +147,12 @@ async def _among_few(
     wanted: Wanted,
 ) -> _Which | None:
     """Which rows, where few are near the boxes; None where they are many."""
+    sure = source.place.surely(wanted.boxes)
     near = (
         select(
             source.row_id.label("row"),
-            source.place.surely(wanted.boxes).label("sure"),
+            sure.label("sure"),
+            case((~sure, source.place.shape)).label("shape"),
             *(column.label(f"key_{n}") for n, (column, _) in enumerate(source.key)),
         )
         .select_from(source.table)
@@ -160,13 +162,12 @@ async def _among_few(
     )
     key = [near.c[f"key_{n}"] for n in range(len(source.key))]
     later = tuple_(*key) > tuple_(*wanted.after) if wanted.after is not None else true()
-    statement = select(near.c.row, near.c.sure, later.label("later")).order_by(*key)
+    statement = select(near.c.row, near.c.sure, near.c.shape, later.label("later")).order_by(*key)
     rows = (await session.execute(statement)).all()
     if len(rows) > _FEW:
         return None
-    doubtful = _is_one_of(source, [row for row, sure, _ in rows if not sure])
-    beside = await _beside(session, source, doubtful, wanted.boxes)
-    found = [(row, later) for row, _, later in rows if row not in beside]
+    beside = _beside([(row, shape) for row, sure, shape, _ in rows if not sure], wanted.boxes)
+    found = [(row, later) for row, _, _, later in rows if row not in beside]
     return _Which([row for row, later in found if later][: wanted.limit + 1], len(found))
 
 
@@ -179,8 +180,12 @@ async def _along_the_order(
     """Which rows, going through all in their order."""
     beside: set[UUID] = set()
     if wanted.boxes:
-        doubtful = and_(*conditions, ~source.place.surely(wanted.boxes))
-        beside = await _beside(session, source, doubtful, wanted.boxes)
+        doubtful = (
+            select(source.row_id, source.place.shape)
+            .select_from(source.table)
+            .where(*conditions, ~source.place.surely(wanted.boxes))
+        )
+        beside = _beside((await session.execute(doubtful)).all(), wanted.boxes)
     key = [column for column, _ in source.key]
     rows = select(source.row_id).where(*conditions).order_by(*key).limit(wanted.limit + 1)
     if beside:
@@ -198,29 +203,20 @@ async def _along_the_order(
     )
 
 
-async def _beside(
-    session: AsyncSession,
-    source: Source,
-    doubtful: ColumnElement[bool],
-    boxes: Sequence[Box],
-) -> set[UUID]:
-    """Those whose bounds meet the boxes, while they themselves do not."""
-    columns = source.place.columns
-    if len(columns) > 1:
-        return set()  # a point is all that its bounds are
-    statement = select(source.row_id, columns[0]).where(doubtful)
-    rows = (await session.execute(statement)).all()
-    meeting = geometry.meeting([row[1] for row in rows], boxes)
-    return {row[0] for row, meets in zip(rows, meeting, strict=True) if not meets}
+def _beside(doubtful: Sequence[Any], boxes: Sequence[Box]) -> set[UUID]:
+    """Those (row, WKB) whose bounds meet the boxes, while they themselves do not."""
+    meeting = geometry.meeting([wkb for _, wkb in doubtful], boxes)
+    return {row for (row, _), meets in zip(doubtful, meeting, strict=True) if not meets}
 
 
 async def _rows(
-    session: AsyncSession, source: Source, condition: ColumnElement[bool]
-) -> Sequence[RowMapping]:
+    session: AsyncSession, collection: Collection, source: Source, condition: ColumnElement[bool]
+) -> Sequence[Any]:
+    """In order: the id, the key, the properties, the place."""
     columns: list[ColumnElement[Any]] = [
         source.feature_id.label("feature_id"),
         *(column.label(f"key_{n}") for n, (column, _) in enumerate(source.key)),
-        *(column.label(f"is_{name}") for name, column in source.columns.items()),
+        *(source.columns[each.name].label(f"is_{each.name}") for each in collection.properties),
         *source.place.columns,
     ]
     statement = (
@@ -229,4 +225,4 @@ async def _rows(
         .where(condition)
         .order_by(*(column for column, _ in source.key))
     )
-    return (await session.execute(statement)).mappings().all()
+    return (await session.execute(statement)).all()

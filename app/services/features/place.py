@@ -11,6 +11,7 @@ from sqlalchemy import (
     cast,
     func,
     literal_column,
+    null,
     or_,
     true,
 )
@@ -28,6 +29,10 @@ class Place(Protocol):
     @property
     def columns(self) -> Sequence[ColumnElement[Any]]:
         """What has to be read of a row in order to draw it."""
+
+    @property
+    def shape(self) -> SQLColumnExpression[Any]:
+        """WKB, by which those that are not surely in a box are tested."""
 
     def near(self, boxes: Sequence[Box]) -> ColumnElement[bool]:
         """True at least of all that meets one of the boxes; asked of an index."""
@@ -59,6 +64,11 @@ class Shapes:
     def columns(self) -> Sequence[ColumnElement[Any]]:
         """The WKB."""
         return [self.model.geometry.label("geometry")]
+
+    @property
+    def shape(self) -> SQLColumnExpression[Any]:
+        """The WKB."""
+        return self.model.geometry
 
     def near(self, boxes: Sequence[Box]) -> ColumnElement[bool]:
         """By the boxes around them."""
@@ -95,6 +105,11 @@ class Points:
     def columns(self) -> Sequence[ColumnElement[Any]]:
         """Both numbers."""
         return [self.lon.label("lon"), self.lat.label("lat")]
+
+    @property
+    def shape(self) -> SQLColumnExpression[Any]:
+        """None is ever tested: a point is all that its bounds are."""
+        return null()
 
     def near(self, boxes: Sequence[Box]) -> ColumnElement[bool]:
         """Exactly: the index is asked first."""
