@@ -24,6 +24,7 @@ from app.models import (
     Pairing,
     Person,
     Post,
+    RosterConflict,
     WechatUser,
 )
 from app.routers.deps import WEB_COOKIE
@@ -622,3 +623,83 @@ async def test_what_is_not_there_is_a_page_that_says_so(
     assert answer.status_code in {400, 404, 422}
     assert answer.headers["content-type"].startswith("text/html")
     assert "没有成功" in answer.text
+
+
+@pytest.fixture
+async def conflict(session: AsyncSession, li: Member) -> RosterConflict:
+    """A file has another name for Li, and no title; somebody edited Li since."""
+    li.person.title = "组长"
+    await session.merge(li.person)
+    one = RosterConflict(
+        stem="people", row_id=li.person.id, place="people.csv:7",
+        said={"code": "LI", "name": "示例李李", "title": None, "phone": "19900003003"},
+        written_at=datetime(2026, 1, 1, tzinfo=UTC), edited_at=datetime(2026, 2, 1, tzinfo=UTC),
+        found_at=datetime(2026, 3, 1, tzinfo=UTC),
+    )  # fmt: skip
+    session.add(one)
+    await session.commit()
+    return one
+
+
+async def decided(session: AsyncSession, conflict: RosterConflict) -> tuple[str, str | None]:
+    await session.refresh(conflict)
+    person = await session.get_one(Person, conflict.row_id, populate_existing=True)
+    return conflict.state, person.title
+
+
+async def test_a_conflict_shows_both_and_is_decided_with_a_reason(
+    session: AsyncSession, wang_at: httpx.AsyncClient, conflict: RosterConflict, li: Member
+) -> None:
+    page, action = f"{ROSTER}/conflicts", f"{ROSTER}/conflicts/{conflict.id}"
+    phone = li.person.phone
+    shown = await wang_at.get(page)
+    rows = re.findall(
+        r'data-label="项目">([^<]*)</th><td data-label="现在的">([^<]*)</td>'
+        r'<td data-label="文件里的">([^<]*)</td>', shown.text,
+    )  # fmt: skip
+
+    silent = await send(wang_at, page, action, take="file", reason="")
+    assert (silent.status_code, await decided(session, conflict)) == (422, ("open", "组长"))
+    answer = await send(wang_at, page, action, take="file", reason="以文件为准")
+    again = await wang_at.post(
+        action, data={"take": "ours", "reason": "再来", "form_token": fields(shown, action)["form_token"]}
+    )  # fmt: skip
+
+    assert rows == [
+        ("姓名", "示例李", "示例李李"), ("手机号", phone, "19900003003"),
+        ("职务名称", "组长", "—"),
+    ]  # fmt: skip
+    assert {entry.subject for entry in await audits(session, "see")} == {"person:LI"}
+    assert (answer.status_code, again.status_code) == (303, 409)
+    assert await decided(session, conflict) == ("taken", None)
+    (edit,), (entry,) = await audits(session, "edit"), await audits(session, "take-file")
+    assert (edit.subject, edit.reason, edit.via) == ("person:LI", "以文件为准", "web")
+    assert (entry.subject, entry.reason) == ("person:LI", "以文件为准")
+    assert "没有冲突。" in (await wang_at.get(page)).text
+
+
+async def test_a_conflict_is_decided_about_the_row_that_was_shown(
+    session: AsyncSession, wang_at: httpx.AsyncClient, conflict: RosterConflict
+) -> None:
+    page, action = f"{ROSTER}/conflicts", f"{ROSTER}/conflicts/{conflict.id}"
+    opened = fields(await wang_at.get(page), action) | {"take": "file", "reason": "以文件为准"}
+    await send(wang_at, f"{ROSTER}/people/LI", title="队长", reason="又改了")
+
+    stale = await wang_at.post(action, data=opened)
+    kept = await send(wang_at, page, action, take="ours", reason="现在的对")
+
+    assert (stale.status_code, kept.status_code) == (412, 303)
+    assert fields(stale, action)["reason"] == "以文件为准"
+    assert await decided(session, conflict) == ("kept", "队长")
+
+
+async def test_conflicts_are_those_of_ones_own_rows(
+    session: AsyncSession, zhao_at: httpx.AsyncClient, conflict: RosterConflict
+) -> None:
+    token = fields(await zhao_at.get(f"{ROSTER}/slips"), f"{ROSTER}/slips")["form_token"]
+    listed = await zhao_at.get(f"{ROSTER}/conflicts")
+    typed = {"take": "file", "reason": "越权", "version": "*", "form_token": token}
+    answer = await zhao_at.post(f"{ROSTER}/conflicts/{conflict.id}", data=typed)
+
+    assert ("示例李" in listed.text, answer.status_code) == (False, 404)
+    assert await decided(session, conflict) == ("open", "组长")

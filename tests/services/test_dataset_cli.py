@@ -128,3 +128,27 @@ def test_a_folder_with_other_things_is_not_exported_into(xunhe: Xunhe, tmp_path:
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1
     assert [path.name for path in other.iterdir()] == ["notes.txt"]
+
+
+def test_the_operator_reads_what_was_left_alone(xunhe: Xunhe, url: str, tmp_path: Path) -> None:
+    folder = written(tmp_path / "lake", LAKE)
+    assert xunhe("import", folder).returncode == 0
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE people SET title = '组长' WHERE code = 'P2'")
+        connection.execute(
+            "INSERT INTO audit_entries (id, at, actor_id, via, action, subject) SELECT "
+            "gen_random_uuid(), now(), id, 'api', 'edit', 'person:P2' FROM people WHERE code = 'P1'"
+        )
+
+    older = xunhe("import", folder, "--written-at", "2026-01-01")
+    wrong = xunhe("import", folder, "--written-at", "昨天")
+    newer = xunhe("import", folder, "--written-at", "2100-01-01T08:00:00+08:00")
+
+    assert (older.returncode, older.stderr) == (0, "")
+    told = older.stdout.splitlines()
+    assert told[-3].startswith("有 1 行在文件写成以后被修改过")
+    assert told[-2].startswith("people.csv:3: P2：示例甲于 ")
+    assert told[-2].endswith("没有覆盖（职务名称）")
+    assert told[-1] == "没有变化。"
+    assert wrong.returncode == 2
+    assert newer.stdout.splitlines()[1] == "people.csv：新增 0，更新 1，未变 2，停用 0"

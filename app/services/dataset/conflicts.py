@@ -135,7 +135,8 @@ async def leave_alone(
 def differences(stem: str, said: Mapping[str, Any], there: Row, today: date) -> list[str]:
     """The columns in which a file's row is not what is there."""
     ours = plain(there)
-    found = [name for name, value in said.items() if ours[name] != value]
+    names = [*(column.name for column in BY_STEM[stem].columns), "state"]
+    found = [name for name in names if name in said and ours[name] != said[name]]
     last = said.get("to", ours.get("to")) if stem == "people" else None
     is_over = last is not None and date.fromisoformat(last) < today
     return found if is_over == (there.retired_on is not None) else [*found, IN_USE]

@@ -15,7 +15,7 @@ from app.routers.dashboard.roster.descriptions import BY_NOUN
 from app.routers.dashboard.roster.forms import Filled
 from app.routers.dashboard.roster.rows import address
 from app.routers.deps import AppSettings, Now, Session
-from app.services import roster_conflicts
+from app.services import audit, roster_conflicts
 
 router = APIRouter(prefix="/dashboard/roster/conflicts", include_in_schema=False)
 
@@ -25,7 +25,7 @@ _MOST = 50
 
 @router.get("")
 async def show_conflicts(visit: Viewer, session: Session, now: Now) -> HTMLResponse:
-    """Those of one's own rows, the file's words beside ours."""
+    """Those of one's own rows, the file's words beside ours; phones are written down as seen."""
     return await _shown(visit, session, now)
 
 
@@ -77,8 +77,11 @@ async def _shown(
             )
             for name in each.differing
         ]
+        key = each.noun.key_of(each.row)
+        if stem == "people" and "phone" in each.differing:
+            await audit.seen(session, visit.caller, f"person:{key}", now=now)
         heading = wording.heading(stem, of.heading, each.row, names)
-        shown.append((each, of, heading, address(of, each.noun.key_of(each.row)), lines))
+        shown.append((each, of, heading, address(of, key), lines))
     return page(
         "roster/conflicts.html", visit, status=status if filled else 200, shown=shown,
         about=about, filled=filled, most=_MOST,
