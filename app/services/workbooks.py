@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import xlsxwriter
 from xlsxwriter.exceptions import XlsxFileError
+from xlsxwriter.url import Url
 
 from app import clock
 from app.errors import NoRoom
@@ -157,9 +158,11 @@ class Table:
 
     def _link(self, column: int, link: Link) -> None:
         if self._links < _LINKS:
-            self._sheet.write_url(
-                self._row, column, f"external:{link.path}", self._book.link, link.text
-            )
+            url = Url(f"external:{link.path}")
+            url.text = link.text
+            # As Excel writes it: the library's own turns the slashes round, for Windows alone.
+            url._relationship_link = link.path
+            self._sheet.write_url(self._row, column, url, self._book.link)
         else:
             formula = f'=HYPERLINK("{link.path}","{link.text}")'
             self._sheet.write_formula(self._row, column, formula, self._book.link, link.text)

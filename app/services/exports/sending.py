@@ -12,6 +12,7 @@ from app.services import workbooks
 from app.services.exports import streams
 from app.services.exports.downloads import Downloads
 from app.services.exports.export import Asked, Export
+from app.services.exports.writing import tabular
 from app.services.workbooks import Table, Workbook
 
 _PIECE = 256 << 10
@@ -60,13 +61,15 @@ async def pieces(
 async def _write(
     file: Path, downloads: Downloads, export: Export, asked: Asked, datum: Datum
 ) -> None:
+    columns = tabular(export.columns_for(asked))
     with Workbook(file) as book:
-        table: Table | None = None
-        found = streams.table_of(downloads.snapshots, export, asked, datum)
-        async with aclosing(found):
-            async for columns, rows in found:
-                if table is None:
-                    table = Table(book, export.title, [column.title for column in columns])
+        table = Table(book, export.title, [column.title for column in columns])
+        async with (
+            downloads.snapshots() as session,
+            session.begin(),
+            aclosing(streams.table_of(session, export, asked, datum)) as pages,
+        ):
+            async for rows in pages:
                 await asyncio.to_thread(table.add, rows)
         await asyncio.to_thread(book.finish)
 

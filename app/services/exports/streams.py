@@ -43,7 +43,7 @@ async def csv_of(
         for n, (column, value) in enumerate(
             zip(export.columns_for(asked), _values(rows), strict=True)
         )
-        if column in writing.tabular([column])
+        if writing.tabular([column])
     ]
     columns = [column for column, _ in shown]
     statement = rows.with_only_columns(*(value for _, value in shown))
@@ -83,29 +83,31 @@ async def ndjson_of(
 
 
 async def table_of(
-    snapshots: Snapshots, export: Export, asked: Asked, datum: Datum
-) -> AsyncGenerator[tuple[list[Column], list[Sequence[Any]]]]:
-    """The rows as values for a workbook, some at a time; the first time perhaps without any."""
+    session: AsyncSession,
+    export: Export,
+    asked: Asked,
+    datum: Datum = Datum.wgs84,
+    beside: Any = None,
+) -> AsyncGenerator[list[Sequence[Any]]]:
+    """The rows as values for a workbook, some at a time, by `tabular` columns.
+
+    With `beside`, the value of that expression comes last.
+    """
     rows = export.statement(asked)
-    shown = [
-        (column, writing.worded(column, value) if column.kind is Kind.text else value)
-        for column, value in zip(export.columns_for(asked), _values(rows), strict=True)
-        if column in writing.tabular([column])
-    ]
+    pairs = zip(export.columns_for(asked), _values(rows), strict=True)
+    shown = [(column, value) for column, value in pairs if writing.tabular([column])]
     columns = [column for column, _ in shown]
-    labelled = (value.label(f"_{n}") for n, (_, value) in enumerate(shown))
-    statement = rows.with_only_columns(*labelled)
-    yield columns, []
-    async with (
-        snapshots() as session,
-        session.begin(),
-        aclosing(_pages(session, statement)) as pages,
-    ):
+    values = [
+        writing.worded(column, value) if column.kind is Kind.text else value
+        for column, value in shown
+    ]
+    if beside is not None:
+        values.append(beside)
+    statement = rows.with_only_columns(*(value.label(f"_{n}") for n, value in enumerate(values)))
+    moves = datum is Datum.gcj02 and _places(columns)
+    async with aclosing(_pages(session, statement)) as pages:
         async for found in pages:
-            if datum is Datum.gcj02 and _places(columns):
-                yield columns, [_shifted(columns, row) for row in found]
-            else:
-                yield columns, list(found)
+            yield [_shifted(columns, row) for row in found] if moves else list(found)
 
 
 def _values(rows: Select[Any]) -> list[Any]:

@@ -1,0 +1,1 @@
+"""Ledgers (台账): everything an organisation can show for a period, as one zip file."""
