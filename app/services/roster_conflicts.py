@@ -15,7 +15,7 @@ from app.models import ConflictState, Person, RosterConflict
 from app.services import access, audit
 from app.services.access import Caller
 from app.services.dataset import rows
-from app.services.dataset.conflicts import differences, plain
+from app.services.dataset.conflicts import differences, plain, subject_of
 from app.services.dataset.rows import Row
 from app.services.edits import Wish
 from app.services.roster_nouns import NOUNS, Noun
@@ -108,7 +108,7 @@ async def decide(
         session,
         access.person_of(caller),
         "take-file" if take else "keep-edit",
-        f"{noun.stem}:{key}",
+        subject_of(noun.stem, row),
         via="web",
         now=now,
         before={"place": conflict.place, "said": conflict.said},

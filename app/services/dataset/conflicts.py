@@ -163,6 +163,12 @@ def code_of(stem: str, there: Row) -> str:
     return " ".join(said[name] for name in BY_STEM[stem].key if said[name])
 
 
+def subject_of(stem: str, there: Row) -> str:
+    """What the audit log calls the row; pairings have no code."""
+    key = there.id if stem == "pairings" else there.said[BY_STEM[stem].key[0]]
+    return f"{NOUNS[stem]}:{key}"
+
+
 async def _edits(
     session: AsyncSession, written_at: Mapping[str, datetime], register: Register
 ) -> _Edits:
