@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from html import unescape
 from uuid import uuid4
 
 import httpx
@@ -16,6 +17,7 @@ from app.models import (
     ExemptionKind,
     Membership,
     Obligation,
+    Pairing,
     Period,
     Person,
     Post,
@@ -430,3 +432,30 @@ async def test_a_patrol_by_its_place_is_seen_without_its_line(
     drawn = await of_west.get(f"/dashboard/map?patrol={patrol}")
     assert "data-patrol" not in drawn.text
     assert check_ins(drawn) == [west]
+
+
+async def test_every_link_leads_somewhere(
+    session: AsyncSession, lake: Lake, li: Member, of_wang: httpx.AsyncClient
+) -> None:
+    patrol = str(uuid4())
+    body = {"started_at": (NOW - timedelta(hours=6)).isoformat()}
+    assert (await li.client.put(f"/api/v1/patrols/{patrol}", json=body)).status_code == 201
+    visit = await visited(li, patrol_id=patrol)
+    session.add(Pairing(department_id=lake.east_branch.id, reach_id=lake.reach.id))
+    await session.commit()
+    pages = [
+        "people/LI", "organisations/EAST", "reaches/R-1", "steles/JB-01", "grid-cells/G-1-1",
+        f"patrols/{patrol}", f"check-ins/{visit}", f"reviews/{visit}", "reviews", "map",
+        f"map?patrol={patrol}", "search?q=示例",
+    ]  # fmt: skip
+    leads: dict[str, str] = {}
+    for address in pages:
+        page = await of_wang.get(f"/dashboard/{address}")
+        assert page.status_code == 200, address
+        found = re.findall(r'(?:href|src)="(/[^"#]*)', page.text)
+        leads |= {unescape(each): address for each in found if not each.startswith("/static/")}
+
+    answers = {each: (await of_wang.get(each)).status_code for each in leads}
+
+    assert {each: (status, leads[each]) for each, status in answers.items() if status != 200} == {}
+    assert any(each.startswith("/api/v1/exports/check-ins.xlsx?area=") for each in leads)
