@@ -14,7 +14,7 @@ function mark(feature, latlng) {
   if (radius) L.circle(latlng, { ...CIRCLE, radius }).addTo(group);
   if (kind === "stele") {
     const icon = L.divIcon({ className: "stele-mark visited", iconSize: [14, 18], iconAnchor: [7, 18] });
-    L.marker(latlng, { icon, keyboard: false }).bindTooltip(label, { direction: "bottom", permanent: true, className: "days-label" }).addTo(group);
+    L.marker(latlng, { icon, keyboard: false }).bindTooltip(label, { direction: "top", offset: [0, -18], permanent: true, className: "days-label" }).addTo(group);
   } else {
     const text = kind === "visit" && label.length > 3 ? "" : label;
     const icon = L.divIcon({ className: `visit-mark ${kind}`, iconSize: [kind === "visit" ? 24 : 56, 24] });
