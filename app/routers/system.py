@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from app.routers.deps import Admin, AppSettings, Now, Session
 from app.schemas.fields import Day
-from app.schemas.pages import Page, page_by_id, read_id_cursor
+from app.schemas.pages import Page, page_of, read_cursor
 from app.schemas.system import AuditEntry, System
 from app.services import audit_lists, system
 from app.services.audit_lists import Wanted
@@ -40,5 +40,5 @@ async def list_audit_entries(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Page[AuditEntry]:
     """Who saw or changed what, the newest first."""
-    found = await audit_lists.page(session, which, after=read_id_cursor(cursor), limit=limit + 1)
-    return page_by_id(found, limit, AuditEntry.of, lambda each: each.entry.id)
+    found = await audit_lists.page(session, which, after=read_cursor(cursor), limit=limit + 1)
+    return page_of(found, limit, AuditEntry.of, lambda each: (each.entry.at, each.entry.id))

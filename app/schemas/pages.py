@@ -33,7 +33,7 @@ def page_of(
     more = len(found) > limit
     return Page(
         items=[show(each) for each in found[:limit]],
-        next=_cursor_of(*place(found[limit - 1])) if more else None,
+        next=cursor_of(*place(found[limit - 1])) if more else None,
     )
 
 
@@ -66,13 +66,13 @@ def read_id_cursor(cursor: str | None) -> UUID | None:
         raise BadRequest("翻页标记无效，请从第一页重新查看。") from None
 
 
-def _cursor_of(at: datetime, id_: UUID) -> str:
+def cursor_of(at: datetime, id_: UUID) -> str:
     """The place of a row in a list that is ordered by instant and id."""
     return base64.urlsafe_b64encode(orjson.dumps([at.isoformat(), str(id_)])).decode()
 
 
 def read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
-    """Where `_cursor_of` was; raises `BadRequest` for anything that it did not make."""
+    """Where `cursor_of` was; raises `BadRequest` for anything that it did not make."""
     if cursor is None:
         return None
     try:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
@@ -45,13 +45,13 @@ class Shown:
 
 
 async def page(
-    session: AsyncSession, which: Wanted, *, after: UUID | None, limit: int
+    session: AsyncSession, which: Wanted, *, after: tuple[datetime, UUID] | None, limit: int
 ) -> Sequence[Shown]:
     """The entries, the newest first; `subject` may be the beginning of one (`person:`)."""
     statement = (
         select(AuditEntry, Person)
         .outerjoin(Person, Person.id == AuditEntry.actor_id)
-        .order_by(AuditEntry.id.desc())
+        .order_by(AuditEntry.at.desc(), AuditEntry.id.desc())
         .limit(limit)
     )
     if which.actor:
@@ -69,5 +69,5 @@ async def page(
     if which.to_on is not None:
         statement = statement.where(AuditEntry.at < clock.end_of(which.to_on))
     if after is not None:
-        statement = statement.where(AuditEntry.id < after)
+        statement = statement.where(tuple_(AuditEntry.at, AuditEntry.id) < after)
     return [Shown(entry, actor) for entry, actor in await session.execute(statement)]

@@ -12,7 +12,7 @@ from app.routers.dashboard.doors import AdminPoster, AdminViewer
 from app.routers.dashboard.pages import PREFIX, page, to
 from app.routers.deps import AppSettings, Now, Session
 from app.schemas.fields import Code, Day, Reason
-from app.schemas.pages import id_cursor_of, read_id_cursor
+from app.schemas.pages import cursor_of, read_cursor
 from app.services import api_keys, audit_lists, system
 from app.services.audit_lists import Wanted
 from app.services.reports import choices
@@ -77,7 +77,7 @@ async def list_audit(
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> HTMLResponse:
     """Who saw or changed what, the newest first."""
-    found = await audit_lists.page(session, which, after=read_id_cursor(cursor), limit=_A_PAGE + 1)
+    found = await audit_lists.page(session, which, after=read_cursor(cursor), limit=_A_PAGE + 1)
     given = {
         "actor": which.actor,
         "subject": which.subject,
@@ -86,7 +86,8 @@ async def list_audit(
         "to": which.to_on,
     }
     if len(found) > _A_PAGE:
-        more = given | {"cursor": id_cursor_of(found[_A_PAGE - 1].entry.id)}
+        last = found[_A_PAGE - 1].entry
+        more = given | {"cursor": cursor_of(last.at, last.id)}
     else:
         more = None
     return page(
