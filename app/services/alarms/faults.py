@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock, queue
 from app.models import Alarm, App, ChatMedia, Delivery, MediaState, Milestone, WechatCircuit
-from app.services import callbacks
+from app.services import callbacks, chain
 from app.services.alarms.milestones import reach, reached_at, said
 from app.settings import Settings
 
@@ -49,6 +49,8 @@ async def standing(session: AsyncSession, settings: Settings, *, now: datetime) 
     found: dict[str, str] = {}
     if late := await _queue_fault(session, now):
         found["queue"] = late
+    if broken := await _chain_fault(session, now):
+        found["chain"] = broken
     found |= await _circuit_faults(session, settings, now)
     found |= await _callback_faults(session, settings, now)
     found |= await _template_faults(session, settings, now)
@@ -78,6 +80,16 @@ async def _queue_fault(session: AsyncSession, now: datetime) -> str | None:
     if seen_at is not None and now - seen_at > WORKER_SILENT:
         return f"后台程序（worker）没有动静，最后一次是 {said(seen_at)}。{cure}"
     return None
+
+
+async def _chain_fault(session: AsyncSession, now: datetime) -> str | None:
+    found = await chain.standing(session)
+    if not found.is_late(now) or found.sealed_at is None:
+        return None
+    return (
+        f"存证链停了：{found.unsealed} 条没有封存，最近一次封存是 {said(found.sealed_at)}。\n"
+        "怎么办：先看后台程序是否在运行；在运行的话运行 xunhe verify，按操作手册处理。"
+    )
 
 
 async def _circuit_faults(
