@@ -8,7 +8,7 @@ from app.routers.rendering import page
 from app.schemas.ogc.documents import CRS84, GEOJSON, JSON, Document, Format
 
 _POLICY = (
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+    "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
 

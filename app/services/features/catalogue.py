@@ -43,7 +43,8 @@ def find(caller: Caller | None, id_: str) -> Collection:
         raise Unauthenticated(
             "这个图层需要程序密钥：请求头写 Authorization: Bearer xk_…，"
             "或用 Basic 认证，密码填密钥。",
-            challenge='Bearer, Basic realm="xunhe", charset="UTF-8"',
+            # The only one by which a browser asks; several in one line it does not read.
+            challenge='Basic realm="xunhe", charset="UTF-8"',
         )
     access.person_of(caller)
     raise Forbidden("这个图层只供管理员和程序密钥读取。")

@@ -77,7 +77,7 @@ async def test_without_a_key_the_guarded_collections_are_not_there(
         assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
         assert refused.headers["content-type"] == "application/problem+json"
         assert "challenge" not in refused.json()
-        challenge = 'Bearer, Basic realm="xunhe", charset="UTF-8"'
+        challenge = 'Basic realm="xunhe", charset="UTF-8"'
         assert refused.headers["www-authenticate"] == challenge
         assert (await li.client.get(f"/ogc/collections/{path}")).status_code == 403
         assert (await stranger.get(f"/ogc/collections/{path}")).json()["code"] == "not-bound"
