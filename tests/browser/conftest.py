@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 from playwright.async_api import Request as BrowserRequest
+from playwright.async_api import Response as BrowserResponse
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -127,10 +128,19 @@ async def visit(chromium: Browser, demo: Demo) -> AsyncIterator[Visit]:
         if not request.url.startswith((f"{demo.web}/", "data:", "blob:")):
             faults.append(f"left the origin: {request.url}")
 
+    def answered(response: BrowserResponse) -> None:
+        # Pages that refuse (a form with what is wrong in it, a limit) are for the tests to judge.
+        if response.status >= 400 and response.request.resource_type != "document":
+            faults.append(f"{response.status}: {response.url}")
+
     def logged(said: ConsoleMessage) -> None:
-        # A form that is shown again with what is wrong in it is no failure of the page.
-        if said.type == "error" and "status of 422" not in said.text:
+        if said.type == "error" and "Failed to load resource" not in said.text:
             faults.append(said.text)
+
+    def failed(request: BrowserRequest) -> None:
+        # Whoever goes on to another page gives up what they were still waiting for.
+        if "ERR_ABORTED" not in (request.failure or ""):
+            faults.append(f"{request.failure}: {request.url}")
 
     async def entered(size: Size, by: str | None) -> BrowserContext:
         width, height = _SIZES[size]
@@ -144,6 +154,8 @@ async def visit(chromium: Browser, demo: Demo) -> AsyncIterator[Visit]:
         )
         context.set_default_timeout(20_000)
         context.on("request", asked)
+        context.on("response", answered)
+        context.on("requestfailed", failed)
         context.on("console", logged)
         context.on("weberror", lambda error: faults.append(str(error.error)))
         if by is not None:
