@@ -67,7 +67,7 @@ async def get_granted(
     return Granted(found, Format(format), asked)
 
 
-@router.get("/{table}.{format}", response_class=Download)
+@router.get("/{table}.{format}", response_class=Download, status_code=200)
 async def get_export(
     granted: Annotated[Granted, Depends(get_granted)],
     downloads: Annotated[Downloads, Depends(get_downloads)],

@@ -57,7 +57,7 @@ async def get_granted(
         return Granted(found.one(), asked)
 
 
-@router.get("/{organisation_code:path}.zip", response_class=Download)
+@router.get("/{organisation_code:path}.zip", response_class=Download, status_code=200)
 async def get_ledger(
     granted: Annotated[Granted, Depends(get_granted)],
     downloads: Annotated[Downloads, Depends(get_downloads)],
