@@ -123,6 +123,7 @@ def sign_in(site: str, address: str) -> str:
         (
             f"有电脑（{address}）要用您的身份登录管理页面 {site}。{asks}",
             f"有电脑（{address}）要用您的身份登录管理页面。{asks}",
+            f"有电脑要用您的身份登录管理页面。{asks}",
         )
     )
 
