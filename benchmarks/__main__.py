@@ -16,6 +16,7 @@ MODULES = (
     "planning",
     "delivery",
     "ogc_items",
+    "dashboard",
     "memory",
     "cold_start",
 )
