@@ -48,6 +48,8 @@ async def test_on_a_phone_it_is_as_whole(visit: Visit, look: Look) -> None:
 
 
 async def test_a_link_from_the_shell(visit: Visit, look: Look, demo: Demo) -> None:
+    # One stands ready for visitors; by now it may be too old.
+    assert re.search(rf"{demo.web}{login_links.PATH}/\S{{40,}}\n", demo.printed)
     async with demo.sessions.begin() as session:
         token = await login_links.create(session, MANAGER, now=clock.now())
     page = await visit(f"{login_links.PATH}/{token}", by=None)
