@@ -15,17 +15,22 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 import pytest
+from sqlalchemy import update
 
-from app import embedded_postgres
+from app import clock, embedded_postgres
 from app.database import connect
 from app.domain import geometry
 from app.errors import CommandFailed
+from app.keys import open_keys
+from app.models import CheckIn, Patrol
 from app.opening import migrate
+from app.services import chain
 from app.services.backups import archive
-from app.settings import Database
+from app.settings import Database, Settings
 from app.storage import original_key
 from tests import databases
 from tests.buckets import operator, s3_server
+from tests.conftest import KEYS
 from tests.factories import a_person, a_token
 from tests.faults.processes import Running, command, copied, eventually, xunhe
 from tests.pictures import a_jpeg
@@ -419,7 +424,9 @@ def test_verify_names_each_thing_that_is_wrong(restored: Path, tmp_path: Path) -
         # What no statement of ours could do: the foreign keys look away.
         connection.execute("SET session_replication_role = replica")
         connection.execute("DELETE FROM images WHERE sha256 = %s", [unregistered])
-        connection.execute("DELETE FROM check_in_verdicts WHERE check_in_id = %s", [first])
+        gone = connection.execute(
+            "DELETE FROM check_in_verdicts WHERE check_in_id = %s RETURNING id", [first]
+        ).fetchall()
         connection.execute("UPDATE check_ins SET verdict = 'rejected' WHERE id = %s", [second])
         connection.execute(
             "UPDATE check_ins SET patrol_id = %s, withdrawn_at = now() WHERE id = %s",
@@ -438,6 +445,9 @@ def test_verify_names_each_thing_that_is_wrong(restored: Path, tmp_path: Path) -
             f"核验结论与结论台账不符：{first}",
             f"核验结论与结论台账不符：{second}",
             f"巡河记录没有所属的巡河：{third}",
+            *(f"核验结论有存证，记录却不见了：{row[0]}" for row in gone),
+            f"巡河记录与存证不符，被改动过：{second}",
+            f"巡河记录与存证不符，被改动过：{third}",
             f"自动生成的巡河没有任何巡河记录：{lonely}",
             f"巡河里程不符：{patrol}，记为 {metres + 100:.1f} 米，应为 {true:.1f} 米",
         ]
@@ -445,13 +455,29 @@ def test_verify_names_each_thing_that_is_wrong(restored: Path, tmp_path: Path) -
     assert done.returncode == 1
 
 
+async def withdraw_all(url: str, data_dir: Path) -> None:
+    """As their senders do in the chat, all at once."""
+    engine, sessions = connect(url, Database(_env_file=None))
+    chain.use(open_keys(Settings(_env_file=None, data_dir=data_dir)))
+    try:
+        async with sessions.begin() as session:
+            now = clock.now()
+            ids = await session.scalars(
+                update(CheckIn).values(withdrawn_at=now).returning(CheckIn.id)
+            )
+            await session.execute(update(Patrol).values(distance_m=0))
+            await chain.append(session, {chain.CHECK_IN: ids.all()}, now=now)
+    finally:
+        chain.use(KEYS)
+        await engine.dispose()
+
+
 def test_a_patrol_whose_check_ins_were_all_withdrawn_is_well(
     restored: Path, tmp_path: Path
 ) -> None:
     there = copied(restored, tmp_path / "data")
-    with embedded_postgres.hold(there) as url, psycopg.connect(url) as connection:
-        connection.execute("UPDATE check_ins SET withdrawn_at = now()")
-        connection.execute("UPDATE patrols SET distance_m = 0")
+    with embedded_postgres.hold(there) as url:
+        asyncio.run(withdraw_all(url, there))
     done = xunhe("verify", data_dir=there)
     assert (done.returncode, done.stdout) == (0, WELL)
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
 from app.models import App, CallbackReceipt, WechatCircuit
-from app.services import alarms
+from app.services import alarms, chain
 from app.services.diagnosis import Finding, Level, of_settings, of_tokens, of_variables
 from app.services.diagnosis.databases import of_database
 from app.services.diagnosis.records import of_records
@@ -178,6 +178,10 @@ async def test_what_the_records_tell(session: AsyncSession, settings: Settings) 
             "后台程序没有运行，请启动 xunhe worker 或 serve --with-worker。",
         ),
         "备份": (Level.warn, "还没有备份过，请运行 xunhe backup 文件名，并设成每天自动运行。"),
+        "存证链": (
+            Level.warn,
+            "还没有开始，启动服务后开始；一直没有的话请查日志里的 chain_broken。",
+        ),
         "服务号回调": (
             Level.warn,
             "近一个月没有收到过，请在公众平台启用服务器配置后发一条消息试试。",
@@ -189,6 +193,7 @@ async def test_what_the_records_tell(session: AsyncSession, settings: Settings) 
         text("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (:at)"), {"at": NOW}
     )
     await alarms.reach(session, "backup", NOW - timedelta(hours=9))
+    await chain.begin(session, now=NOW)
     session.add_all(
         [
             CallbackReceipt(
@@ -207,6 +212,7 @@ async def test_what_the_records_tell(session: AsyncSession, settings: Settings) 
     assert await found() == {
         "后台任务": (Level.ok, "后台程序在运行，0 件待做"),
         "备份": (Level.ok, "最近一次 2026-06-03 01:00"),
+        "存证链": (Level.ok, "共 0 环，最近一次封存 2026-06-03 10:00"),
         "服务号回调": (Level.ok, "最近一次 2026-06-03 10:00"),
         "微信接口": (
             Level.fail,
@@ -229,6 +235,7 @@ async def test_what_the_records_tell(session: AsyncSession, settings: Settings) 
         "后台任务": Level.fail,
         "失败的任务": Level.warn,
         "备份": Level.fail,
+        "存证链": Level.ok,
         "服务号回调": Level.ok,
         "聊天照片": Level.ok,
     }
