@@ -11,6 +11,7 @@ from pathlib import Path
 
 import exports
 import messages
+import reports
 
 from app import errors
 from app.errors import XunheError
@@ -91,6 +92,7 @@ PAGES = {
     "database.md": database_page,
     "messages.md": messages.page,
     "exports.md": exports.page,
+    "reports.md": reports.page,
 }
 
 
