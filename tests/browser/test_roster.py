@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Page
 
 from app import clock
+from app.models import App, Application, ApplicationKind, WechatUser
 from app.services import dataset
 from tests.browser.conftest import SECRETARY, Demo, Look, Size, Visit
 
@@ -128,3 +129,43 @@ async def test_a_conflict_is_decided(visit: Visit, look: Look, demo: Demo, tmp_p
     await page.get_by_role("status").filter(has_text="已采用文件里的").wait_for()
     page = await visit(f"{ROSTER}/people/P051")
     assert await page.get_by_label("职务名称").input_value() == before
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_two_who_change_one_row_both_see_what_the_other_said(
+    visit: Visit, look: Look, size: Size
+) -> None:
+    mine, theirs = [await visit(f"{ROSTER}/people/P052", size) for _ in range(2)]
+    title = f"先改的{size}"
+    for page, text in ((theirs, title), (mine, "后改的")):
+        await page.get_by_label("职务名称").fill(text)
+        await page.get_by_label("修改原因").fill("更正")
+    await theirs.get_by_role("button", name="保存", exact=True).click()
+    await theirs.get_by_role("status").filter(has_text="已保存").wait_for()
+    await mine.get_by_role("button", name="保存", exact=True).click()
+
+    await mine.get_by_text(f"现在是：{title}").wait_for()
+    assert await mine.get_by_label("职务名称").input_value() == "后改的"
+    await look(mine, "roster-stale")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_an_application_waits_for_a_yes(
+    visit: Visit, look: Look, demo: Demo, size: Size
+) -> None:
+    async with demo.sessions.begin() as session:
+        user = WechatUser(app=App.mini_program, openid=f"new-{size}", created_at=clock.now())
+        session.add(user)
+        await session.flush()
+        session.add(
+            Application(
+                wechat_user_id=user.id, kind=ApplicationKind.binding, name=f"示例来人{size}",
+                phone="19900009999", organisation="CUN01", created_at=clock.now(),
+            )
+        )  # fmt: skip
+    page = await visit(f"{ROSTER}/applications", size)
+    await look(page, "roster-applications-open")
+    mine = page.locator("article").filter(has_text=f"示例来人{size}")
+    await mine.locator("textarea").fill("电话里没有这个人")
+    await mine.get_by_role("button", name="不通过").click()
+    await page.get_by_role("status").filter(has_text="已告诉申请人没有通过").wait_for()
