@@ -209,3 +209,21 @@ def test_no_reply_is_ever_too_long() -> None:
     # Cutting is the last resort: none of these had to be cut.
     assert [text for text in made if len(text) == 100 and text.endswith("…")] == []
     assert [text for text in made if "打卡" in text] == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [
+        ("4821", "4821"),
+        (" 48 21。", "4821"),
+        ("４８２１", "4821"),
+        ("确认登录 4821", "4821"),
+        ("482", None),
+        ("48211", None),
+        ("12345678", None),
+        ("是", None),
+        ("", None),
+    ],
+)
+def test_the_number_of_a_sign_in(typed: str, number: str | None) -> None:
+    assert chat.four_digits_in(typed) == number
