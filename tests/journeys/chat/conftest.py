@@ -19,6 +19,7 @@ from app.main import create_app
 from app.models import App, Base, CheckIn, Consent, Person, WechatUser
 from app.routers import wechat as door
 from app.services import conversations, invitations
+from app.services.chain.records import faults as record_faults
 from app.settings import CallbackMode, Settings
 from app.state import State
 from app.wechat.doors import Door
@@ -65,8 +66,14 @@ async def chat_engine(server_url: str, settings: Settings) -> AsyncIterator[Asyn
 
 @pytest.fixture
 async def sessions(chat_engine: AsyncEngine) -> AsyncIterator[Sessions]:
-    """Real transactions on several connections; the tables are emptied afterwards."""
+    """Real transactions on several connections; the tables are emptied afterwards.
+
+    Whatever was said in the chat, the record chain vouches for every row that it left.
+    """
     yield async_sessionmaker(chat_engine, expire_on_commit=False)
+    async with chat_engine.connect() as connection:
+        unvouched = record_faults(connection, lambda *_: None, taken_over=True)
+        assert [fault async for fault in unvouched] == []
     names = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
     async with chat_engine.begin() as connection:
         await connection.execute(text(f"TRUNCATE {names}, procrastinate_jobs CASCADE"))
