@@ -11,6 +11,11 @@ from app.settings import BadSettings, get_settings
     ("name", "value", "why"),
     [
         ("XUNHE_TRUSTED_PROXIES", "10.0.0.0/8,proxy", "Input is not a valid IPv4 network"),
+        (
+            "XUNHE_CHAIN_SECRETS",
+            "2:long enough for a secret,3:short",
+            "Value error, must be version:secret, of at least 16 characters each",
+        ),
         ("XUNHE_SESSION_DAYS", "36500", "Input should be less than or equal to 3650"),
         (
             "XUNHE_RATE_LIMIT_PER_PERSON",
