@@ -15,6 +15,7 @@ MODULES = (
     "photo_renditions",
     "planning",
     "delivery",
+    "export",
     "ogc_items",
     "dashboard",
     "memory",

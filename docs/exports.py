@@ -55,12 +55,13 @@ million rows take a minute before the first byte comes: for that many take CSV.
 
 ## Ledger (台账)
 
-`GET /api/v1/ledgers/{{organisation_code}}.zip?from&to[&as_of]` is a zip of all that an organisation and
-those below it can show for these days: a workbook with the tables 组织, 巡河, 巡河记录, 照片, 履职进度, 履职任务,
-提醒, 补录, 免巡 and 目标责任书; the photos (`large`) and signed letters to which its rows link (letters not
-for programs); and `manifest.json` with size and sha256 of every file, the definitions of the figures,
-who made it and when (`known_at`). What belongs there and is not is listed under `missing`. The links
-are relative: unpack the zip before opening the workbook. Without days it is the calendar year.
+`GET /api/v1/ledgers/{{organisation_code}}.zip?from&to[&as_of]` is a zip of all that an
+organisation and those below it can show for these days: a workbook with the tables 组织, 巡河,
+巡河记录, 照片, 履职进度, 履职任务, 提醒, 补录, 免巡 and 目标责任书; the photos (`large`) and
+signed letters to which its rows link (letters not for programs); and `manifest.json` with size
+and sha256 of every file, the definitions of the figures, who made it and when (`known_at`).
+What belongs there and is not is listed under `missing`. The links are relative: unpack the zip
+before opening the workbook. Without days it is the calendar year.
 
 ## Tables
 """

@@ -52,6 +52,7 @@ class Patrol(Base):
 
     __tablename__ = "patrols"
     __table_args__ = (
+        Index(None, "started_at", "id"),
         Index(None, "person_id", "started_at"),
         Index(None, "organisation_id", "started_at"),
         Index(

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import clock
 from app.errors import NotFound
 from app.models import CheckIn, CheckInVerdict, Person, Photo, Verdict
-from app.services import progress, visibility
+from app.services import filters, progress, visibility
 from app.services.access import Caller
 from app.services.progress import Counted
 
@@ -75,17 +75,13 @@ async def page(
     now: datetime,
 ) -> list[Recorded]:
     """Up to `limit` check-ins that the caller may see, newest first, after the cursor's place."""
-    conditions = [await visibility.check_ins_for(session, caller, mine=wanted.mine)]
-    if wanted.from_on is not None:
-        conditions.append(CheckIn.at >= clock.start_of(wanted.from_on))
-    if wanted.to_on is not None:
-        conditions.append(CheckIn.at < clock.end_of(wanted.to_on))
-    if wanted.person is not None:
-        conditions.append(Person.code == wanted.person)
-    if wanted.verdict is not None:
-        conditions.append(CheckIn.verdict == wanted.verdict)
-    if wanted.patrol_id is not None:
-        conditions.append(CheckIn.patrol_id == wanted.patrol_id)
+    conditions = [
+        await visibility.check_ins_for(session, caller, mine=wanted.mine),
+        *filters.instants(CheckIn.at, wanted.from_on, wanted.to_on),
+        *filters.person(CheckIn.person_id, wanted.person),
+        *filters.equal(CheckIn.verdict, wanted.verdict),
+        *filters.equal(CheckIn.patrol_id, wanted.patrol_id),
+    ]
     if after is not None:
         conditions.append(tuple_(CheckIn.at, CheckIn.id) < tuple_(*after))
     return await _select(session, *conditions, limit=limit, now=now)

@@ -8,10 +8,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app import clock
 from app.errors import NotFound
 from app.models import CheckIn, Companion, Patrol, PatrolState, Person, Reach
-from app.services import visibility
+from app.services import filters, visibility
 from app.services.access import Caller
 
 
@@ -54,15 +53,12 @@ async def page(
     limit: int,
 ) -> list[Shown]:
     """Up to `limit` patrols that the caller may see, newest first, after the cursor's place."""
-    conditions = [await visibility.patrols_for(session, caller, mine=wanted.mine)]
-    if wanted.from_on is not None:
-        conditions.append(Patrol.started_at >= clock.start_of(wanted.from_on))
-    if wanted.to_on is not None:
-        conditions.append(Patrol.started_at < clock.end_of(wanted.to_on))
-    if wanted.person is not None:
-        conditions.append(Person.code == wanted.person)
-    if wanted.state is not None:
-        conditions.append(Patrol.state == wanted.state)
+    conditions = [
+        await visibility.patrols_for(session, caller, mine=wanted.mine),
+        *filters.instants(Patrol.started_at, wanted.from_on, wanted.to_on),
+        *filters.person(Patrol.person_id, wanted.person),
+        *filters.equal(Patrol.state, wanted.state),
+    ]
     if after is not None:
         conditions.append(tuple_(Patrol.started_at, Patrol.id) < tuple_(*after))
     return await _select(session, *conditions, limit=limit)

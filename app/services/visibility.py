@@ -65,8 +65,11 @@ async def patrols_for(
 
 def patrols_in(organisation_ids: Collection[UUID]) -> ColumnElement[bool]:
     """Patrols that belong to these organisations: by their walker then, or by a check-in."""
-    placed = select(CheckIn.patrol_id).where(check_ins_in(organisation_ids))
-    return or_(Patrol.organisation_id.in_(organisation_ids), Patrol.id.in_(placed))
+    # Correlated: as a set of ids it would be all check-ins there are, again for every patrol.
+    placed = select(CheckIn.id).where(
+        CheckIn.patrol_id == Patrol.id, check_ins_in(organisation_ids)
+    )
+    return or_(Patrol.organisation_id.in_(organisation_ids), placed.correlate(Patrol).exists())
 
 
 async def tracks_for(session: AsyncSession, caller: Caller) -> ColumnElement[bool]:

@@ -10,7 +10,8 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    op.create_index(op.f("ix_patrols_started_at_id"), "patrols", ["started_at", "id"])
 
 
 def downgrade() -> None:
-    pass
+    op.drop_index(op.f("ix_patrols_started_at_id"), table_name="patrols")
