@@ -14,6 +14,7 @@ MODULES = (
     "import_obligations",
     "photo_renditions",
     "planning",
+    "reports",
     "delivery",
     "export",
     "ogc_items",

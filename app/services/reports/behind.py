@@ -14,7 +14,7 @@ from app.domain.progress_texts import AREAS
 from app.services import access
 from app.services.reports import contacts, duty_facts, duty_records
 from app.services.reports.contacts import Contact
-from app.services.reports.duty_facts import Calendar, Duty, bits
+from app.services.reports.duty_facts import Calendar, Duty
 from app.services.reports.duty_records import CREDITED_NOW, CREDITED_THEN, Behind
 from app.services.reports.reckoning import Reckoner
 from app.services.reports.report import Asked, Column, Definition, Kind, Report
@@ -158,16 +158,16 @@ async def _late(session: AsyncSession, asked: Asked, days: Calendar) -> list[_La
             asking = reckoner.of(row)
             if asking.present is None or not asking.present_due:
                 continue
-            duty = Duty(*row)
-            counted = bits(duty.months, duty.days)
+            months, bits, waits = row[-3:]
+            counted = days.bits(months, bits) if months else 0
             done = (counted & asking.present_days).bit_count()
             if done >= asking.present_due:
                 continue
-            waiting = bits(duty.months, duty.waiting) if duty.waiting else 0
+            waiting = days.bits(months, waits) if waits else 0
             pending = (waiting & ~counted & asking.present_days).bit_count()
             found.append(
                 _Late(
-                    duty, asking.present, asking.present_due, done, pending,
+                    Duty(*row), asking.present, asking.present_due, done, pending,
                     asking.present_days, counted,
                 )
             )  # fmt: skip

@@ -82,13 +82,12 @@ class Calendar:
         number = 12 * (day.year - self.first.year) + day.month - self.first.month
         return 1 << number * _MONTH + day.day - 1
 
-
-def bits(months: Sequence[int] | None, days: Sequence[int] | None) -> int:
-    """One number out of the bits of months."""
-    found = 0
-    for month, these in zip(months or (), days or (), strict=True):
-        found |= these << month * _MONTH
-    return found
+    def bits(self, months: Sequence[int], days: Sequence[int]) -> int:
+        """One number out of the bits of the months with these numbers."""
+        found = 0
+        for month, these in zip(months, days, strict=True):
+            found |= these << month * _MONTH
+        return found
 
 
 def calendar(asked: Asked) -> Calendar:
@@ -160,48 +159,49 @@ _BELONGING_THEN: LiteralString = """
     m.recorded_at <= %(known_at)s AND (m.revoked_at IS NULL OR m.revoked_at > %(known_at)s)
 """
 
-# Of months without a mark what is noted, of the others what the credits say.
-_MONTHS_NOW: LiteralString = f"""
-    SELECT m.obligation_id, m.month, m.days, m.pending FROM credit_months m
-    JOIN terms t ON t.id = m.obligation_id
-    WHERE m.month >= %(first)s AND m.month <= %(last)s AND NOT EXISTS (
-      SELECT FROM stale_credit_months s
-      WHERE s.obligation_id = m.obligation_id AND s.month = m.month)
+
+def _months(joined: LiteralString, *, then: bool) -> LiteralString:
+    """The months as bits; `joined`: what joins a row `c` to the terms, where not all are asked for.
+
+    Now: of months without a mark what is noted, of the others what the credits say. Marks are
+    hashed, whatever the planner expects. Then: in two parts, each of which has its index.
+    """
+    if then:
+        return f"""
+        SELECT k.obligation_id,
+          CAST(date_trunc('month', CAST(k.counted_on AS timestamp)) AS date) AS month, {BITS}
+        FROM (
+          SELECT c.* FROM credits c {joined}
+          WHERE c.revoked_at IS NULL AND c.recorded_at <= %(known_at)s
+            AND c.counted_on >= %(first)s AND c.counted_on <= %(last)s
+          UNION ALL
+          SELECT c.* FROM credits c {joined}
+          WHERE c.revoked_at IS NOT NULL AND c.revoked_at > %(known_at)s
+            AND c.recorded_at <= %(known_at)s
+            AND c.counted_on >= %(first)s AND c.counted_on <= %(last)s
+        ) k
+        GROUP BY 1, 2
+        """  # noqa: S608  parts of this page and another
+    return f"""
+    SELECT c.obligation_id, c.month, c.days, c.pending FROM credit_months c {joined}
+    WHERE c.month >= %(first)s AND c.month <= %(last)s
+      AND (c.obligation_id, c.month) NOT IN (SELECT obligation_id, month FROM marked)
     UNION ALL
-    SELECT s.obligation_id, s.month, {BITS}
-    FROM (
-      SELECT DISTINCT s.obligation_id, s.month
-      FROM stale_credit_months s JOIN terms t ON t.id = s.obligation_id
-      WHERE s.month >= %(first)s AND s.month <= %(last)s
-    ) s
-    JOIN credits k ON k.obligation_id = s.obligation_id AND k.revoked_at IS NULL
-      AND k.counted_on >= s.month AND k.counted_on < s.month + interval '1 month'
-    GROUP BY s.obligation_id, s.month
-"""  # noqa: S608  parts of this page and another
-# Two parts, each with its index.
-_MONTHS_THEN: LiteralString = f"""
-    SELECT k.obligation_id,
-      CAST(date_trunc('month', CAST(k.counted_on AS timestamp)) AS date) AS month, {BITS}
-    FROM (
-      SELECT c.* FROM credits c JOIN terms t ON t.id = c.obligation_id
-      WHERE c.revoked_at IS NULL AND c.recorded_at <= %(known_at)s
-        AND c.counted_on >= %(first)s AND c.counted_on <= %(last)s
-      UNION ALL
-      SELECT c.* FROM credits c JOIN terms t ON t.id = c.obligation_id
-      WHERE c.revoked_at > %(known_at)s AND c.recorded_at <= %(known_at)s
-        AND c.counted_on >= %(first)s AND c.counted_on <= %(last)s
-    ) k
+    SELECT c.obligation_id, c.month, {BITS}
+    FROM marked c {joined}
+    JOIN credits k ON k.obligation_id = c.obligation_id AND k.revoked_at IS NULL
+      AND k.counted_on >= c.month AND k.counted_on < c.month + interval '1 month'
     GROUP BY 1, 2
-"""  # noqa: S608
+    """  # noqa: S608
 
 
-def _statement(*, then: bool) -> LiteralString:
-    """Everybody's, or with `scope` those of these organisations as they were on `as_of`."""
+def _statement(*, then: bool, all_of_them: bool) -> LiteralString:
+    """Everybody's, or those of the organisations in `scope` as they were on `as_of`."""
     was: LiteralString = "_then" if then else ""
     tables: LiteralString = f"{_THEN_TABLES}," if then else ""
     count_from = _COUNT_FROM_THEN if then else _COUNT_FROM_NOW
     belonging = _BELONGING_THEN if then else _BELONGING_NOW
-    months = _MONTHS_THEN if then else _MONTHS_NOW
+    months = _months("" if all_of_them else "JOIN terms t ON t.id = c.obligation_id", then=then)
     return f"""
     WITH {tables} spans AS (
       SELECT * FROM unnest(CAST(%(periods)s AS text[]), CAST(%(firsts)s AS date[]),
@@ -268,6 +268,9 @@ def _statement(*, then: bool) -> LiteralString:
         WHERE x.obligation_id IS NULL OR x.obligation_id = t.id
       ) taken
       GROUP BY id
+    ), marked AS MATERIALIZED (
+      SELECT DISTINCT obligation_id, month FROM stale_credit_months
+      WHERE month >= %(first)s AND month <= %(last)s
     ), counted AS (
       SELECT c.obligation_id, array_agg(n.number) AS months, array_agg(c.days) AS days,
         CASE WHEN bit_or(c.pending) <> 0 THEN array_agg(c.pending) END AS waiting
@@ -293,7 +296,15 @@ def _statement(*, then: bool) -> LiteralString:
     """  # noqa: S608
 
 
-_NOW, _THEN = _statement(then=False), _statement(then=True)
+_STATEMENTS = {
+    (then, all_of_them): _statement(then=then, all_of_them=all_of_them)
+    for then in (False, True)
+    for all_of_them in (False, True)
+}
+_ALL_ORGANISATIONS = "SELECT count(*) FROM organisations"
+# The months of each duty are put together: a year of a hundred thousand fits. To compile the
+# statement takes longer than that saves.
+_SETTINGS = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
 
 
 async def read(session: AsyncSession, asked: Asked, days: Calendar) -> AsyncIterator[list[Any]]:
@@ -301,6 +312,10 @@ async def read(session: AsyncSession, asked: Asked, days: Calendar) -> AsyncIter
     await session.flush()
     connection = await driver_connection(session)
     months = list(days.months())
+    scope = None if asked.scope is None else list(asked.scope)
+    if scope is not None:
+        organisations = await (await connection.execute(_ALL_ORGANISATIONS)).fetchone()
+        scope = None if organisations and organisations[0] == len(set(scope)) else scope
     said = {
         "periods": list(days.spans),
         "firsts": [first for first, _ in days.spans.values()],
@@ -311,12 +326,14 @@ async def read(session: AsyncSession, asked: Asked, days: Calendar) -> AsyncIter
         "numbers": list(range(len(months))),
         "as_of": asked.as_of,
         "by": asked.by.value,
-        "scope": None if asked.scope is None else list(asked.scope),
+        "scope": scope,
         "known_at": asked.known_at,
         "made_before": _made_before(asked),
     }
+    await connection.execute(_SETTINGS)
     cursor = connection.cursor()
-    await cursor.execute(_NOW if asked.known_at is None else _THEN, said, prepare=False)
+    statement = _STATEMENTS[asked.known_at is not None, scope is None]
+    await cursor.execute(statement, said, prepare=False)
     while rows := await cursor.fetchmany(_AT_A_TIME):
         yield rows
 

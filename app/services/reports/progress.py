@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import at_once
 from app.services.reports import duty_facts, duty_records
-from app.services.reports.duty_facts import bits
+from app.services.reports.duty_facts import Calendar
 from app.services.reports.duty_records import Behind
 from app.services.reports.reckoning import Asking, Reckoner
 from app.services.reports.report import Asked, By, Column, Definition, Kind, Report
@@ -133,7 +133,7 @@ async def report(session: AsyncSession, asked: Asked) -> Report:
     reckoner = Reckoner(asked, days)
     found: dict[str, _Sums] = {}
     async for some in duty_facts.read(session, asked, days):
-        _add(found, some, reckoner, asked)
+        _add(found, some, reckoner, asked, days)
     names = await _names(session, asked.by, found)
     keys = sorted(found, key=lambda key: _place(names[key]))
     rows = [names[key] | found[key].figures() for key in keys]
@@ -145,7 +145,11 @@ async def report(session: AsyncSession, asked: Asked) -> Report:
 
 
 def _add(
-    found: dict[str, _Sums], some: Sequence[Sequence[Any]], reckoner: Reckoner, asked: Asked
+    found: dict[str, _Sums],
+    some: Sequence[Sequence[Any]],
+    reckoner: Reckoner,
+    asked: Asked,
+    calendar: Calendar,
 ) -> None:
     """Put some duties where they belong; there may be a million of them."""
     people_only, range_days = asked.by is By.person, reckoner.range_days
@@ -162,7 +166,7 @@ def _add(
         sums = found.get(key)
         if sums is None:
             sums = found[key] = _Sums(home)
-        counted = bits(months, days) if months else 0
+        counted = calendar.bits(months, days) if months else 0
         met = 0
         for window_days, before, by in asking.windows:
             so_far = (counted & window_days).bit_count()
@@ -171,7 +175,7 @@ def _add(
         sums.due += asking.due
         sums.done += (counted & range_days).bit_count()
         if waiting:
-            sums.pending += (bits(months, waiting) & ~counted & range_days).bit_count()
+            sums.pending += (calendar.bits(months, waiting) & ~counted & range_days).bit_count()
         missing = max(0, asking.due - met)
         sums.missing += missing
         is_behind = (counted & asking.present_days).bit_count() < asking.present_due

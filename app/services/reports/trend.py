@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.services.reports import duty_facts
-from app.services.reports.duty_facts import Duty, bits
+from app.services.reports.duty_facts import Duty
 from app.services.reports.reckoning import Asking, Reckoner
 from app.services.reports.report import Asked
 
@@ -30,7 +30,8 @@ async def of(
     owed, met = [0] * len(spans), [0] * len(spans)
     async for some in duty_facts.read(session, whole, days):
         for duty in some:
-            counted = bits(duty[_MONTHS_AT], duty[_DAYS_AT])
+            months = duty[_MONTHS_AT]
+            counted = days.bits(months, duty[_DAYS_AT]) if months else 0
             for n, reckoner in enumerate(reckoners):
                 asking = reckoner.of(duty)
                 owed[n] += asking.owed
