@@ -20,7 +20,7 @@ import psycopg
 
 from app.database import connect
 from app.opening import opened
-from app.services import dataset
+from app.services.dataset.importing import import_folder
 from app.settings import Settings, get_settings
 
 
@@ -52,7 +52,7 @@ async def import_once(url: str, settings: Settings, folder: Path) -> float:
     engine, sessions = connect(url, settings.database)
     started = time.perf_counter()
     async with sessions.begin() as session:
-        await dataset.import_folder(
+        await import_folder(
             session,
             folder,
             settings,

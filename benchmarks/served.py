@@ -275,14 +275,14 @@ def import_demo(url: str) -> None:
     from app.clock import now  # noqa: PLC0415
     from app.database import connect  # noqa: PLC0415
     from app.domain.datum import Datum  # noqa: PLC0415
-    from app.services import dataset  # noqa: PLC0415
+    from app.services.dataset.importing import import_folder  # noqa: PLC0415
 
     settings: Settings = get_settings()
 
     async def run() -> None:
         engine, sessions = connect(url, settings.database)
         async with sessions() as session, session.begin():
-            await dataset.import_folder(
+            await import_folder(
                 session,
                 DEMO,
                 settings,

@@ -40,7 +40,10 @@ def import_(
     """导入数据集；有一处不对就什么都不写，并逐行列出。"""
     from app.clock import LAKE, now
     from app.domain.datum import Datum
-    from app.services import dataset
+    from app.services.dataset.area import read_area_of_interest
+    from app.services.dataset.importing import import_folder
+    from app.services.dataset.summary import Summary
+    from app.services.dataset.template import write_template
 
     if written_at is not None and written_at.tzinfo is None:
         written_at = written_at.replace(tzinfo=LAKE)
@@ -48,17 +51,17 @@ def import_(
         raise typer.BadParameter("请给出数据集文件夹，或用 --template 给出模板的文件名。")
     with refusals():
         if template is not None:
-            dataset.write_template(template)
+            write_template(template)
             typer.echo(f"模板已写入 {template}")
         if folder is None:
             return
         settings = read_settings()
         place = settings.area_of_interest
-        area = dataset.read_area_of_interest(place) if place else None
+        area = read_area_of_interest(place) if place else None
 
-        async def load(session: "AsyncSession") -> dataset.Summary:
+        async def load(session: "AsyncSession") -> Summary:
             with progress() as told:
-                return await dataset.import_folder(
+                return await import_folder(
                     session,
                     folder,
                     settings,
@@ -82,15 +85,13 @@ def import_(
 @app.command()
 def export(folder: Annotated[Path, typer.Argument(help="要写入的文件夹。")]) -> None:
     """导出成数据集文件夹；原样再导入不会有任何变化。"""
-    from app.services import dataset
+    from app.services.dataset.exporting import export_folder
 
     settings = read_settings()
 
     async def write(session: "AsyncSession") -> list[str]:
         await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        return await dataset.export_folder(
-            session, folder, documents_dir=settings.data_dir / "documents"
-        )
+        return await export_folder(session, folder, documents_dir=settings.data_dir / "documents")
 
     with refusals():
         lines = in_one_transaction(settings, write)

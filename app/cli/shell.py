@@ -14,7 +14,7 @@ from app.errors import CommandFailed
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from app.services.dataset import Progress as Told
+    from app.services.dataset.sheets import Progress as Told
     from app.settings import Settings
     from app.state import State
 
@@ -74,7 +74,7 @@ def refusals() -> Iterator[None]:
     """Print what is wrong with a dataset, a line a fault; a database's error without its rows."""
     from sqlalchemy.exc import DBAPIError
 
-    from app.services.dataset import BadDataset
+    from app.services.dataset.faults import BadDataset
 
     try:
         yield

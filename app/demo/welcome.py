@@ -14,7 +14,8 @@ from app.demo.dataset import FOLDER, rows
 from app.errors import CommandFailed
 from app.keys import Keys, open_keys
 from app.models import ApiKey, Organisation, Stele, StelePrint
-from app.services import api_keys, dataset, login_links, printing, stele_codes
+from app.services import api_keys, login_links, printing, stele_codes
+from app.services.dataset.importing import import_folder
 from app.settings import Settings
 
 KEY_NAME = "演示"
@@ -38,7 +39,7 @@ async def prepare(settings: Settings, url: str, web: str) -> list[str]:
     try:
         async with sessions.begin() as session:
             await _refuse_others(session)
-            await dataset.import_folder(
+            await import_folder(
                 session, FOLDER, settings, documents_dir=settings.data_dir / "documents", now=now
             )
         async with sessions.begin() as session:

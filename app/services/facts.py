@@ -197,7 +197,8 @@ def area_of_interest(path: Path) -> "BaseGeometry":
     Raises `CommandFailed`.
     """
     # Imported where there is an area: it brings along all that imports of datasets need.
-    from app.services.dataset import BadDataset, read_area_of_interest  # noqa: PLC0415
+    from app.services.dataset.area import read_area_of_interest  # noqa: PLC0415
+    from app.services.dataset.faults import BadDataset  # noqa: PLC0415
 
     try:
         area = read_area_of_interest(path)

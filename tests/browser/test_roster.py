@@ -8,7 +8,8 @@ from playwright.async_api import Page
 
 from app import clock
 from app.models import App, Application, ApplicationKind, WechatUser
-from app.services import dataset
+from app.services.dataset.exporting import export_folder
+from app.services.dataset.importing import import_folder
 from tests.browser.conftest import SECRETARY, Demo, Look, Size, Visit
 
 ROSTER = "/dashboard/roster"
@@ -108,13 +109,11 @@ async def test_a_conflict_is_decided(visit: Visit, look: Look, demo: Demo, tmp_p
     await page.get_by_role("button", name="保存", exact=True).click()
     await page.get_by_role("status").filter(has_text="已保存").wait_for()
     async with demo.sessions.begin() as session:
-        await dataset.export_folder(
-            session, tmp_path / "out", documents_dir=demo.data_dir / "documents"
-        )
+        await export_folder(session, tmp_path / "out", documents_dir=demo.data_dir / "documents")
     path = tmp_path / "out" / "people.csv"
     path.write_bytes(path.read_bytes().replace("改过的职务".encode(), before.encode()))
     async with demo.sessions.begin() as session:
-        summary = await dataset.import_folder(
+        summary = await import_folder(
             session, tmp_path / "out", demo.settings, documents_dir=demo.data_dir / "documents",
             now=clock.now(), written_at=clock.now().replace(year=2020),
         )  # fmt: skip

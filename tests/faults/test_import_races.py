@@ -16,7 +16,7 @@ from app.errors import Busy
 from app.keys import Keys
 from app.models import CheckIn, Credit, Exemption, Obligation, Pairing, Person, Source
 from app.services import check_ins, credits, rulebook, turns
-from app.services.dataset import Summary
+from app.services.dataset.summary import Summary
 from app.services.new_check_in import NewCheckIn
 from app.settings import Settings
 from tests import databases

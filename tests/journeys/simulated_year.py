@@ -25,9 +25,10 @@ from app.domain.duties import months_of, period_of
 from app.keys import Keys
 from app.models import App, Person, Source, Verdict, WechatUser
 from app.models.base import uuid7
-from app.services import bindings, check_ins, dataset, reviews, wechat_users
+from app.services import bindings, check_ins, reviews, wechat_users
 from app.services.access import Caller
 from app.services.check_in_lists import Recorded
+from app.services.dataset.importing import import_folder
 from app.services.new_check_in import NewCheckIn
 from app.services.reminders import delivering, planning
 from app.settings import Settings
@@ -116,7 +117,7 @@ class Year:
         _without(folder / "obligations.csv", LEFT_OUT)
         _with(folder / "obligations.csv", _busy())
         async with self.sessions.begin() as session:
-            await dataset.import_folder(
+            await import_folder(
                 session,
                 folder,
                 self.settings,

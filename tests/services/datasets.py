@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.services import dataset
-from app.services.dataset import BadDataset, Counts, Summary
+from app.services.dataset.faults import BadDataset
+from app.services.dataset.importing import import_folder
+from app.services.dataset.summary import Counts, Summary
 from app.settings import Settings
 
 NOW = datetime(2026, 6, 15, 4, tzinfo=UTC)
@@ -128,7 +129,7 @@ async def imported(
     **options: Any,
 ) -> Summary:
     """Import with the documents beside the folder."""
-    return await dataset.import_folder(
+    return await import_folder(
         session,
         folder,
         settings or Settings(_env_file=None),

@@ -32,7 +32,7 @@ from app.models import (
 )
 from app.services import edits, people, roster_conflicts
 from app.services.access import Caller
-from app.services.dataset import BadDataset
+from app.services.dataset.faults import BadDataset
 from app.settings import Settings
 from tests import databases
 from tests.conftest import Client

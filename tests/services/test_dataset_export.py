@@ -15,7 +15,8 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app import models
-from app.services import dataset
+from app.services.dataset.exporting import export_folder
+from app.services.dataset.faults import BadDataset
 from tests.services.datasets import (
     LAKE,
     NOW,
@@ -43,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def exported(session: AsyncSession, folder: Path, documents: Path) -> list[str]:
-    return await dataset.export_folder(session, folder, documents_dir=documents)
+    return await export_folder(session, folder, documents_dir=documents)
 
 
 async def emptied(session: AsyncSession) -> None:
@@ -163,7 +164,7 @@ async def test_a_folder_with_other_things_is_not_written_into(
     session: AsyncSession, tmp_path: Path
 ) -> None:
     (tmp_path / "thesis.doc").write_text("years of work")
-    with pytest.raises(dataset.BadDataset) as refusal:
+    with pytest.raises(BadDataset) as refusal:
         await exported(session, tmp_path, tmp_path / "documents")
     assert str(refusal.value) == (
         f"{tmp_path} 不是空的，也不是数据集文件夹，没有写入；请换一个空文件夹"
@@ -189,7 +190,7 @@ async def test_a_folder_with_a_workbook_is_not_written_into(
 ) -> None:
     written(folder, {"dataset.xlsx": "x"})
     before = contents(folder)
-    with pytest.raises(dataset.BadDataset, match="导出后会与 CSV 重复"):
+    with pytest.raises(BadDataset, match="导出后会与 CSV 重复"):
         await exported(session, folder, documents_of(folder))
     assert contents(folder) == before
 
@@ -198,7 +199,7 @@ async def test_a_document_that_is_gone_is_said_to_be(
     session: AsyncSession, folder: Path, tmp_path: Path
 ) -> None:
     await imported(session, folder)
-    with pytest.raises(dataset.BadDataset, match=r"责任书附件“zrs/one\.pdf”的文件不见了"):
+    with pytest.raises(BadDataset, match=r"责任书附件“zrs/one\.pdf”的文件不见了"):
         await exported(session, tmp_path / "out", tmp_path / "nothing here")
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import models
-from app.services import dataset
-from app.services.dataset import BadDataset
+from app.services.dataset.area import read_area_of_interest
+from app.services.dataset.faults import BadDataset
 from tests.services.datasets import (
     LAKE,
     NOW,
@@ -288,7 +288,7 @@ async def test_geometry_outside_the_area_of_interest_is_refused(
     session: AsyncSession, tmp_path: Path
 ) -> None:
     (tmp_path / "area.geojson").write_text(json.dumps(square(103, 24.9, 0.1)))
-    area = dataset.read_area_of_interest(tmp_path / "area.geojson")
+    area = read_area_of_interest(tmp_path / "area.geojson")
     assert area.equals(shapely.box(103, 24.9, 103.1, 25.0))
     cells = geojson(
         ({"code": "IN", "name": "格", "kind": "lake"}, square(103.05, 24.95)),
@@ -433,4 +433,4 @@ def test_an_area_of_interest_that_is_none_is_named(tmp_path: Path) -> None:
     path = tmp_path / "area.geojson"
     path.write_text(json.dumps(point(103, 24.9)))
     with pytest.raises(BadDataset, match=r"^XUNHE_AREA_OF_INTEREST：.*读不出面"):
-        dataset.read_area_of_interest(path)
+        read_area_of_interest(path)

@@ -17,7 +17,7 @@ from app import models
 from app.domain import datum
 from app.domain.datum import Datum
 from app.domain.geometry import box_literal
-from app.services import dataset
+from app.services.dataset.template import write_template
 from tests.services.datasets import (
     LAKE,
     NOW,
@@ -385,7 +385,7 @@ async def test_the_template_is_a_workbook_that_brings_nothing(
     await imported(session, folder)
     empty = tmp_path / "template"
     empty.mkdir()
-    dataset.write_template(empty / "dataset.xlsx")
+    write_template(empty / "dataset.xlsx")
     summary = await imported(session, empty, deactivate_missing=True, yes=True)
     assert (counts(summary), summary.changes_nothing) == ({}, True)
 

@@ -9,11 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.domain.datum import Datum
-from app.services import dataset
 from app.services.dataset.faults import BadDataset, Fault
 from app.services.dataset.folder import Contents, read_folder
 from app.services.dataset.reading import WORKBOOK
 from app.services.dataset.tables import TABLES
+from app.services.dataset.template import write_template
 from tests.services.datasets import LAKE
 
 files = st.sampled_from([table.file for table in TABLES] + [WORKBOOK])
@@ -85,7 +85,7 @@ def test_any_cells_under_the_right_headings(file: str, rows: list[list[str]]) ->
 
 @pytest.mark.parametrize("cut", range(0, 2000, 97))
 def test_a_truncated_workbook(cut: int, tmp_path: Path) -> None:
-    dataset.write_template(tmp_path / WORKBOOK)
+    write_template(tmp_path / WORKBOOK)
     whole = (tmp_path / WORKBOOK).read_bytes()
     broken = whole[: len(whole) * cut // 2000] + b"\0" * 50
     assert is_answered(read({WORKBOOK: broken}))

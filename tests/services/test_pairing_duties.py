@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import AuditEntry, Credit, Obligation, Organisation, Reach, Rulebook
-from app.services import credits, dataset, pairing_duties, rulebook
+from app.services import credits, pairing_duties, rulebook
+from app.services.dataset.exporting import export_folder
 from app.settings import Settings
 from tests.queries import counted
 from tests.services.datasets import LAKE, NOW, geojson, imported, line, refused, written
@@ -260,7 +261,7 @@ async def test_leave_from_such_a_duty(session: AsyncSession, tmp_path: Path) -> 
     assert len(await in_force(session)) == 1
     assert await again(session, folder, {"exemptions.csv": leave}) == []
     out = tmp_path / "out"
-    await dataset.export_folder(session, out, documents_dir=tmp_path / "documents")
+    await export_folder(session, out, documents_dir=tmp_path / "documents")
     assert (await imported(session, out, deactivate_missing=True)).changes_nothing
 
 

@@ -1,16 +1,22 @@
 """Area: the deployment's area of interest, read from the file that the setting names."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
-import shapely
-from shapely.geometry.base import BaseGeometry
 
 from app.services.dataset.faults import BadDataset
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
 
 
 def read_area_of_interest(path: Path) -> BaseGeometry:
     """The union of the polygons in a GeoJSON file (WGS-84); raises `BadDataset` naming the file."""
+    import shapely  # noqa: PLC0415 - for those who have such an area
+
     try:
         document = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
         if document["type"] == "FeatureCollection":

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
 
-import shapely
-
 from app.clock import LAKE
 from app.domain.geometry import areas_m2, length_m
 from app.models import uuid7
-from app.services.dataset import shapes
 from app.services.dataset.checking import area_rows
 from app.services.dataset.faults import Fault
 from app.services.dataset.register import Register
@@ -107,11 +104,13 @@ def complete(sheet: Sheet, columns: Columns, register: Register, now: datetime) 
 
 
 def _shaped(sheet: Sheet, columns: Columns) -> None:
+    from app.services.dataset import shapes  # noqa: PLC0415 - brings shapely; most edits have none
+
     geometry = sheet.geometry
     columns["bounds"] = Values(shapes.boxes(geometry), differs=False)
     if sheet.table.stem == "steles":
-        columns["lon"] = Values(shapely.get_x(geometry).tolist())
-        columns["lat"] = Values(shapely.get_y(geometry).tolist())
+        columns["lon"] = Values([point.x for point in geometry])
+        columns["lat"] = Values([point.y for point in geometry])
         return
     columns["geometry"] = Values(shapes.hexes(geometry))
     if sheet.table.stem == "reaches":

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
-import shapely
 from sqlalchemy import Select, and_, case, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -168,13 +167,15 @@ def _body(table: Table, rows: Sequence[Any], *, is_first: bool) -> bytes:
 
 
 def _feature(names: list[str], row: Any) -> bytes:
+    from shapely import from_wkb  # noqa: PLC0415 - the web makes no folders
+
     properties = {
         name: value if isinstance(value, float) else _cell(value)
         for name, value in zip(names, row, strict=False)
         if value is not None
     }
     geometry = (
-        shapely.from_wkb(row.geometry).__geo_interface__
+        from_wkb(row.geometry).__geo_interface__
         if "geometry" in row._fields
         else {"type": "Point", "coordinates": [row.lon, row.lat]}
     )

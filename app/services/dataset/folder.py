@@ -1,19 +1,22 @@
 """Folder: which files of a folder are a dataset, read into sheets."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-
-from shapely.geometry.base import BaseGeometry
+from typing import TYPE_CHECKING
 
 from app.domain.datum import Datum
 from app.services.dataset.faults import BadDataset, Fault
 from app.services.dataset.features import read_geojson
 from app.services.dataset.reading import WORKBOOK, read_csv, read_workbook
-from app.services.dataset.shapes import read_shapes
 from app.services.dataset.sheets import Progress, Raw, Sheet, read_values, without_examples
 from app.services.dataset.tables import EXAMPLE, TABLES, Table
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
 
 
 @dataclass
@@ -95,5 +98,7 @@ def _take(raw: Raw, contents: Contents, datum: Datum, area: BaseGeometry | None)
     sheet, faults = read_values(raw)
     contents.faults += faults
     if raw.shapes is not None:
+        from app.services.dataset.shapes import read_shapes  # noqa: PLC0415 - brings shapely
+
         contents.faults += read_shapes(sheet, raw.shapes, datum, area)
     contents.sheets.append(sheet)

@@ -8,9 +8,6 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
-
 from app.services.dataset.faults import BadDataset, Fault
 from app.services.dataset.sheets import Raw, place_headings
 from app.services.dataset.tables import TABLES, Table
@@ -52,6 +49,9 @@ def read_workbook(path: Path) -> list[Raw]:
 
     Raises `BadDataset` for a file that is no workbook and for sheets that nobody knows.
     """
+    import openpyxl  # noqa: PLC0415 - as much to load as a bare web framework
+    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
+
     raws: list[Raw] = []
     faults: list[Fault] = []
     names = {name: table for table in TABLES for name in (table.stem, table.file, table.title)}

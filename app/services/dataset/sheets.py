@@ -1,15 +1,18 @@
 """Sheets: the rows of one table as they were read, column by column."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-import numpy
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Final
 
 from app.services.dataset.faults import Fault
 from app.services.dataset.tables import EXAMPLE, Column, Table
 from app.services.dataset.values import Unreadable
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many rows of it are done, and how many there are."""
@@ -42,6 +45,12 @@ class Raw:
     examples: int = 0
 
 
+def _no_shapes() -> NDArray[numpy.object_]:
+    import numpy  # noqa: PLC0415 - a fifth of a bare web framework's start
+
+    return numpy.array([], object)
+
+
 @dataclass
 class Sheet:
     """Rows as values: None where empty, `Wrong` where unreadable; `geometry` beside them."""
@@ -52,7 +61,7 @@ class Sheet:
     values: dict[str, list[Any]]
     size: int
     line_of: Callable[[int], int]
-    geometry: NDArray[numpy.object_] = field(default_factory=lambda: numpy.array([], object))
+    geometry: NDArray[numpy.object_] = field(default_factory=_no_shapes)
     ids: list[str] = field(default_factory=list)
 
     def __getitem__(self, column: str) -> list[Any]:

@@ -7,8 +7,6 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import phonenumbers
-
 Reader = Callable[[str], Any]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -209,6 +207,8 @@ def mobile(value: str) -> str:
     if re.fullmatch(r"\d{11,13}\.0+", value):
         value = value.split(".")[0]
     if re.fullmatch(r"[0-9+ ()-]{11,24}", value):
+        import phonenumbers  # noqa: PLC0415 - half a hundred modules, for who writes a number
+
         try:
             number = phonenumbers.parse(value, "CN")
         except phonenumbers.NumberParseException:

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from app import clock
 from app.keys import SECRET_FILE
 from app.services import alarms
-from app.services.dataset import BadDataset, read_area_of_interest
+from app.services.dataset.area import read_area_of_interest
+from app.services.dataset.faults import BadDataset
 from app.services.diagnosis.findings import Finding, fail, ok, warn
 from app.settings import Settings
 
