@@ -12,10 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import xlsxwriter
-from xlsxwriter.exceptions import XlsxFileError
-from xlsxwriter.url import Url
-
 from app import clock
 from app.errors import NoRoom
 
@@ -42,6 +38,8 @@ def folder_in(data_dir: Path) -> Iterator[Path]:
 
     Raises `NoRoom` when the disk is full.
     """
+    from xlsxwriter.exceptions import XlsxFileError  # noqa: PLC0415 - a fifth of a web framework
+
     parent = data_dir / "making"
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -66,6 +64,8 @@ class Workbook:
     """A workbook in the making; whole when it was finished."""
 
     def __init__(self, file: Path) -> None:
+        import xlsxwriter  # noqa: PLC0415 - as above
+
         options = {
             "constant_memory": True,
             "tmpdir": str(file.parent),
@@ -158,6 +158,8 @@ class Table:
 
     def _link(self, column: int, link: Link) -> None:
         if self._links < _LINKS:
+            from xlsxwriter.url import Url  # noqa: PLC0415 - as above
+
             url = Url(f"external:{link.path}")
             url.text = link.text
             # As Excel writes it: the library's own turns the slashes round, for Windows alone.

@@ -61,7 +61,7 @@ async def bulletins(
 async def default_template(kind: DocumentKind, visit: Viewer) -> Response:  # noqa: ARG001
     """The template that ships, to begin one's own with."""
     return Response(
-        templates.default(kind),
+        documents.default(kind),
         media_type=documents.MEDIA_TYPES[kind],
         headers={"Content-Disposition": f'attachment; filename="bulletin-template.{kind}"'},
     )

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-import segno
 from fastapi import APIRouter, Depends, Form, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
@@ -98,7 +97,7 @@ async def draw(
         inside(next),
         Standing.waiting,
         is_htmx=is_htmx,
-        picture=segno.make(scanned, error="m", micro=False).svg_data_uri(border=4, light="#fff"),
+        picture=_picture(scanned),
         scanned=scanned,
         number=sign_in.number_of(keys, drafted.id),
     )
@@ -181,6 +180,13 @@ def _signed_in(settings: Settings, cookie: str, path: str, *, is_htmx: bool) -> 
     )
     answer.delete_cookie(_TICKET_COOKIE, path=f"{PREFIX}/sign-in")
     return answer
+
+
+def _picture(scanned: str) -> str:
+    """The QR code as an image's address."""
+    import segno  # noqa: PLC0415 - for who signs in by scanning
+
+    return segno.make(scanned, error="m", micro=False).svg_data_uri(border=4, light="#fff")
 
 
 def _part(

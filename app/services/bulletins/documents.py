@@ -3,13 +3,14 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import BulletinTemplate, DocumentKind, Organisation
-from app.services.bulletins import layout, spreadsheet, wording
+from app.services.bulletins import wording
 
 MEDIA_TYPES: Mapping[DocumentKind, str] = {
     DocumentKind.docx: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -50,12 +51,27 @@ async def written(
 def lay_out(template: bytes | None, content: Mapping[str, Any], kind: DocumentKind) -> bytes:
     """The content in the template's form; None is the form that ships.
 
-    Raises `layout.BadTemplate` with a Chinese sentence.
+    Raises `BadTemplate` with a Chinese sentence.
     """
-    words = wording.words_of(content)
+    laid_out: bytes = _form(kind).lay_out(template or default(kind), wording.words_of(content))
+    return laid_out
+
+
+def default(kind: DocumentKind) -> bytes:
+    """The form that ships, to begin one's own with."""
+    made: bytes = _form(kind).default()
+    return made
+
+
+def _form(kind: DocumentKind) -> ModuleType:
+    """Who writes documents of this kind; each loads a library as heavy as the web framework."""
     if kind is DocumentKind.docx:
-        return layout.lay_out(template or layout.default(), words)
-    return spreadsheet.lay_out(template or spreadsheet.default(), words)
+        from app.services.bulletins import layout  # noqa: PLC0415
+
+        return layout
+    from app.services.bulletins import spreadsheet  # noqa: PLC0415
+
+    return spreadsheet
 
 
 def sha256(content: bytes) -> bytes:

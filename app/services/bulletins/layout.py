@@ -18,6 +18,8 @@ from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefine
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from app.services.bulletins.faults import BadTemplate
+
 _FONT = "仿宋"
 _HEADINGS = (
     ("number", "序号"),
@@ -45,10 +47,6 @@ _ALLOWED = (
     nodes.And,
     nodes.Or,
 )
-
-
-class BadTemplate(Exception):
-    """What is wrong with a template, as a Chinese sentence."""
 
 
 class _Placeholders(ImmutableSandboxedEnvironment):

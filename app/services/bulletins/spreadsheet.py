@@ -17,7 +17,7 @@ from openpyxl.cell.cell import MergedCell
 from openpyxl.styles import Alignment, Border, Font, Side
 from openpyxl.worksheet.cell_range import CellRange
 
-from app.services.bulletins.layout import BadTemplate
+from app.services.bulletins.faults import BadTemplate
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([a-z_]+(?:\.[a-z_]+)?)\s*\}\}")
 _ANYTHING = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)

@@ -14,8 +14,8 @@ from app.errors import Forbidden, Invalid, NotFound
 from app.models import BulletinTemplate, DocumentKind, Organisation
 from app.services import access, audit
 from app.services.access import Caller
-from app.services.bulletins import documents, layout, spreadsheet
-from app.services.bulletins.layout import BadTemplate
+from app.services.bulletins import documents
+from app.services.bulletins.faults import BadTemplate
 
 # The door lets bodies of a mebibyte pass.
 MOST_BYTES = 900 << 10
@@ -143,11 +143,6 @@ async def drop(
         session, person, "retire", f"bulletin_template:{organisation.code}/{kind}", via="web",
         now=now,
     )  # fmt: skip
-
-
-def default(kind: DocumentKind) -> bytes:
-    """The template that ships, to begin one's own with."""
-    return layout.default() if kind is DocumentKind.docx else spreadsheet.default()
 
 
 async def _replace(
