@@ -270,15 +270,17 @@ async def test_an_organisations_figures_are_those_of_the_report(
 
     page = await of_wang.get("/dashboard/organisations/GWH")
 
-    answer = await wang.client.get("/api/v1/reports/patrol-progress?organisation=GWH")
+    answer = await wang.client.get(
+        "/api/v1/reports/patrol-progress",
+        params={"organisation": "GWH", "from": f"{TODAY.year}-01-01", "to": str(TODAY)},
+    )
     report = answer.json()
     (own,) = [row for row in report["rows"] if row["code"] == "GWH"]
-    assert (own["owed"], report["totals"]["owed"]) == (2, 6)
+    assert 0 < own["owed"] < report["totals"]["owed"]
     said = facts(page)
     for name, of in (("本组织", own), ("含下级", report["totals"])):
         assert said[name] == (
-            f"到期 {of['due']} 次，完成 {of['met']} 次，全年应巡 {of['owed']} 次，"
-            f"完成率 {of['rate'] * 100:.1f}%"
+            f"应巡 {of['owed']} 次，完成 {of['met']} 次，完成率 {of['rate'] * 100:.1f}%"
         )
 
 

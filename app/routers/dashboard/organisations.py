@@ -25,7 +25,11 @@ async def show_organisation(code: Code, visit: Viewer, session: Session, now: No
     duties = await obligations.listed(
         session, caller, obligations.Wanted(holder=code), as_of=today, after=None, limit=_DUTIES
     )
-    asked = await report.ask(session, caller, now=now, organisation=code)
+    # The same question as on the overview: until today, so that both say the same.
+    begins = today.replace(month=1, day=1)
+    asked = await report.ask(
+        session, caller, now=now, from_on=begins, to_on=today, organisation=code
+    )
     reported = await progress.report(session, asked)
     return page(
         "organisation.html",
@@ -33,7 +37,7 @@ async def show_organisation(code: Code, visit: Viewer, session: Session, now: No
         profile=profile,
         shown=profile.organisation,
         today=today,
-        year_begins=today.replace(month=1, day=1),
+        year_begins=begins,
         duties=duties.standings,
         own=next((row for row in reported.rows if row["code"] == code), None),
         whole=reported.totals,
