@@ -49,6 +49,13 @@ _WORDS: Mapping[str, str] = {
     "erase": "删除个人内容",
 }
 
+_DOORS: Mapping[str, str] = {
+    "web": "管理页面",
+    "api": "接口",
+    "cli": "命令行",
+    "settings": "设置",
+}
+
 
 @router.get("")
 async def show_system(
@@ -96,6 +103,7 @@ async def list_audit(
         shown=found[:_A_PAGE],
         which=which,
         words=_WORDS,
+        doors=_DOORS,
         query=_query(given),
         more=_query(more) if more else None,
     )

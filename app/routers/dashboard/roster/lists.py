@@ -37,9 +37,11 @@ from app.services import (
     people,
     posts,
     roster_conflicts,
+    words,
 )
 from app.services.access import Caller
 from app.services.dataset.rows import Row
+from app.services.exports import catalogue
 
 router = APIRouter(prefix="/dashboard/roster", include_in_schema=False)
 
@@ -89,7 +91,7 @@ async def _people(asked: Asked) -> Sequence[Listed]:
     )
     bound = await people.bound(asked.session, [row.id for row in found])
     return [
-        Listed(row, ["、".join(wording.APPS[app] for app, _ in bound.get(row.id, ())) or "未绑定"])
+        Listed(row, ["、".join(words.APPS[app] for app, _ in bound.get(row.id, ())) or "未绑定"])
         for row in found
     ]
 
@@ -137,7 +139,7 @@ async def _exemptions(asked: Asked) -> Sequence[Listed]:
     found = await exemptions.listed(
         asked.session, asked.caller, wanted, after=asked.after, limit=_A_PAGE + 1, now=asked.now
     )
-    return [Listed(row, [wording.EXEMPTION_STATES[row.said["state"]]]) for row in found]
+    return [Listed(row, [words.EXEMPTION_STATES[row.said["state"]]]) for row in found]
 
 
 async def _letters(asked: Asked) -> Sequence[Listed]:
@@ -202,8 +204,16 @@ async def show_list(
     return page(
         "roster/list.html", visit, of=of, typed=typed, offered=offered, listed=shown, names=names,
         shown=wording.shown, label=wording.label, address=address,
-        next=urlencode(more) if more else None,
+        next=urlencode(more) if more else None, download=_download(of, meant),
     )  # fmt: skip
+
+
+def _download(of: Description, meant: Mapping[str, str]) -> str:
+    """The whole list as a file, narrowed by whatever a file can be narrowed by."""
+    name = of.noun.stem
+    known = {"organisation", *catalogue.EXPORTS[name].filters}
+    asked = urlencode({key: value for key, value in meant.items() if key in known})
+    return f"/api/v1/exports/{name}.xlsx?{asked}" if asked else f"/api/v1/exports/{name}.xlsx"
 
 
 def _typed(of: Description, given: Mapping[str, str]) -> dict[str, str]:
