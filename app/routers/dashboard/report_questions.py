@@ -88,7 +88,7 @@ class Shown:
 _RANGE = frozenset({"range", "compare"})
 
 
-def _same(*names: str) -> Mapping[str, str]:
+def _same(*names: str) -> dict[str, str]:
     return {name: name for name in names}
 
 
@@ -102,7 +102,8 @@ SHOWN: Mapping[str, Shown] = {
         "应巡多少次、完成了多少次，谁达标。",
         lambda session, asked, _question, _settings: progress.report(session, asked),
         _RANGE | {"by"},
-        _same("duties", "owed", "missing", "behind", "done", "met", "pending"),
+        _same("duties", "owed", "missing", "behind", "done", "met", "pending")
+        | {"holders": "duties", "due": "owed"},
         leads_to=lambda row, by: entity(row["code"], by),
     ),
     "behind": Shown(
@@ -110,7 +111,8 @@ SHOWN: Mapping[str, Shown] = {
         "现在谁的任务落后，落后几次，能不能通知到。",
         lambda session, asked, _question, settings: behind.report(session, asked, settings),
         frozenset(),
-        _same("done", "pending", "last_reminder_at"),
+        _same("done", "pending", "last_reminder_at")
+        | dict.fromkeys(("owed", "due", "behind"), "obligation"),
         key=("obligation",),
         names=("holder", "holder_name"),
         leads_to=_holder,

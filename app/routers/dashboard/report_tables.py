@@ -32,6 +32,11 @@ class Cell:
         """Whether it stands on the right."""
         return self.column.kind in _ON_THE_RIGHT
 
+    @property
+    def is_when(self) -> bool:
+        """Whether it is a day or an instant, which never breaks into lines."""
+        return self.column.kind in (Kind.day, Kind.instant)
+
 
 def entity(code: str | None, by: By) -> str | None:
     """The page of whom or what a row is about."""

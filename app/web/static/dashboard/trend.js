@@ -20,7 +20,7 @@ chart.setOption({
   series: [
     { name: "应巡", type: "bar", data: months.map((each) => each.owed) },
     { name: "完成", type: "bar", data: months.map((each) => each.met) },
-    { name: "完成率", type: "line", yAxisIndex: 1, symbolSize: 8, label: { show: wide, formatter: ({ value }) => percent(value) }, data: months.map((each) => each.rate) },
+    { name: "完成率", type: "line", yAxisIndex: 1, symbolSize: 8, label: { show: wide, color: "#17262a", backgroundColor: "rgba(255, 255, 255, 0.85)", padding: [1, 3], formatter: ({ value }) => percent(value) }, data: months.map((each) => each.rate) },
   ],
 });
 
