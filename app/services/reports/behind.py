@@ -27,7 +27,7 @@ DEFINITION = Definition(
     text=(
         "截至日所在周期内进度落后的履职任务，每项一行：已计入的天数少于截至日以前已结束的段数。"
         "应巡、应完成、已巡都按这个周期；落后 = 应完成 − 已巡。"
-        "待审：只等审核、审核通过才计入的天数。"
+        "待核：只等审核、审核通过才计入的天数。"
         "起始日：第一个没有完成的段结束后的第一天。最近巡河：计入这项任务的最近一天，不限周期。"
         "最近提醒：写有这项任务、没有撤下的最近一条。"
         "能否送达按现在的微信状态：个人的任务看本人，组织的任务看联络员，没有联络员的看管理人员，"
@@ -43,7 +43,7 @@ DEFINITION = Definition(
         Column("owed", "应巡"),
         Column("due", "应完成"),
         Column("done", "已巡"),
-        Column("pending", "待审"),
+        Column("pending", "待核"),
         Column("behind", "落后"),
         Column("since", "起始日", Kind.day),
         Column("last_patrol_on", "最近巡河", Kind.day),
@@ -93,10 +93,15 @@ def _about(credited: LiteralString) -> LiteralString:
     LEFT JOIN grid_cells ac ON ac.id = l.area_id
     LEFT JOIN steles ast ON ast.id = l.area_id
     LEFT JOIN LATERAL (
-      SELECT r.id, r.sent_at, r.planned_at, r.state, w.organisation_id
+      SELECT r.id, r.planned_at, w.organisation_id,
+        CASE WHEN t.is_sent THEN r.sent_at END AS sent_at,
+        CASE WHEN t.is_sent OR r.sent_at IS NULL THEN r.state ELSE 'queued' END AS state
       FROM reminder_items i
       JOIN reminders r ON r.id = i.reminder_id
       JOIN people w ON w.id = r.person_id
+      CROSS JOIN LATERAL (
+        SELECT CAST(%(known_at)s AS timestamptz) IS NULL OR r.sent_at <= %(known_at)s AS is_sent
+      ) t
       WHERE i.obligation_id = l.id AND r.day <= %(as_of)s AND r.state <> 'dropped'
         AND (CAST(%(known_at)s AS timestamptz) IS NULL OR r.planned_at <= %(known_at)s)
       ORDER BY r.planned_at DESC, r.id DESC LIMIT 1
