@@ -23,4 +23,5 @@ titles = {column["name"]: column["title"] for column in report["columns"]}
 shown = ("name", "owed", "due", "met", "rate", "on_target", "behind", "missing")
 print(*(titles[name] for name in shown), sep="\t")
 for row in [*report["rows"], {"name": "合计"} | report["totals"]]:
-    print(*(row[name] for name in shown), sep="\t")
+    rate = "" if row["rate"] is None else f"{row['rate']:.1%}"
+    print(*(rate if name == "rate" else row[name] for name in shown), sep="\t")

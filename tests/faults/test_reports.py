@@ -105,6 +105,6 @@ async def test_the_script_of_the_documentation_prints_a_month(
     assert script.returncode == 0
     assert printed.decode().splitlines() == [
         "名称\t应巡\t到期\t完成\t完成率\t达标\t落后\t未完成",
-        "东岸党支部\t2\t1\t0\t0.0\t0\t1\t1",
-        "合计\t2\t1\t0\t0.0\t0\t1\t1",
+        "东岸党支部\t2\t1\t0\t0.0%\t0\t1\t1",
+        "合计\t2\t1\t0\t0.0%\t0\t1\t1",
     ]
