@@ -16,6 +16,7 @@ from app.routers.deps import AppSettings, Now, Session
 from app.schemas.fields import Code, has_control_characters
 from app.services.bulletins import book, documents, templates, wording
 from app.services.bulletins.book import Texts
+from app.services.reports import choices
 
 router = APIRouter(prefix="/dashboard/bulletins", include_in_schema=False)
 
@@ -42,6 +43,7 @@ async def bulletins(
         "bulletins.html",
         visit,
         office=office,
+        organisations=await choices.organisations(session, visit.caller),
         listed=[
             (bulletin, book.period_of(bulletin.period).title, signer) for bulletin, signer in listed
         ],
