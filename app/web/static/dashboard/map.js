@@ -198,9 +198,10 @@ async function start() {
     patrol ? read(`/api/v1/patrols/${patrol}/track`, { datum }) : null,
   ]);
   const [drawn, coverage, points, track] = shown;
-  const bounds = L.latLngBounds([]);
-  for (const each of [drawn, L.geoJSON(coverage), L.geoJSON(points)]) bounds.extend(each.getBounds());
-  map.fitBounds(bounds.isValid() ? bounds : [[24.8, 102.9], [25, 103.1]]);
+  // One's own cells fill the map; whoever has none sees all there is.
+  const bounds = L.geoJSON(coverage).getBounds();
+  if (!bounds.isValid()) for (const each of [drawn, L.geoJSON(points)]) bounds.extend(each.getBounds());
+  map.fitBounds(bounds.isValid() ? bounds : [[24.8, 102.9], [25, 103.1]], { maxZoom: 16 });
   const walk = L.latLngBounds([]);
   for (const each of [track && showTrack(track), showVisits()]) if (each) walk.extend(each.getBounds());
   if (walk.isValid()) map.fitBounds(walk.pad(0.2), { maxZoom: 17 });
