@@ -130,7 +130,7 @@ def _lines(web: str, codes: Mapping[str, str], key: str, link: str) -> list[str]
         f"5. 提醒：打开 {web}/demo/ 按“发…的提醒”，看下一个工作日谁收到什么、谁要打电话。",
         f"6. 管理页面：{web}/dashboard，十分钟内打开下面的链接，点“登录”（只能用一次）：",
         f"   {link}",
-        f"   之后请用 /simulator/ 里{_MANAGER}的手机扫登录码，或运行 xunhe login-link {_MANAGER}。",
+        f"   之后请用 /simulator/ 用{_MANAGER}的手机扫登录码，或运行 xunhe login-link {_MANAGER}。",
         f"7. 接口文档：{web}/docs",
         f"8. 管理用的数据：curl -H 'Authorization: Bearer {key}' {web}/api/v1/check-ins",
         "",

@@ -11,10 +11,15 @@ from app.services import alarms
 from app.services.dataset.area import read_area_of_interest
 from app.services.dataset.faults import BadDataset
 from app.services.diagnosis.findings import Finding, fail, ok, warn
-from app.settings import Settings
+from app.settings import CallbackMode, Settings
 
 # The State says in autumn how the next year's holidays lie.
 _NEXT_YEAR_FROM = 10
+_MODES = {
+    CallbackMode.plain: "明文模式",
+    CallbackMode.compatible: "兼容模式",
+    CallbackMode.safe: "安全模式",
+}
 
 
 def of_settings(settings: Settings, *, now: datetime) -> list[Finding]:
@@ -54,7 +59,7 @@ def _of_wechat_apps(settings: Settings) -> Iterator[Finding]:
         elif not given.aes_key.get_secret_value():
             yield warn(what, f"消息没有加密；请设 XUNHE_{prefix}_AES_KEY 并选「安全模式」。")
         else:
-            yield ok(what, f"已配置，{given.callback_mode} 模式")
+            yield ok(what, f"已配置，{_MODES[given.callback_mode]}")
 
 
 def _of_templates(settings: Settings) -> Iterator[Finding]:
