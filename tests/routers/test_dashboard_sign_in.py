@@ -234,6 +234,9 @@ async def test_a_form_needs_the_token_of_its_own_session(
         ("javascript:alert(1)", "/dashboard"),
         ("/dashboard/\r\nSet-Cookie: a=b", "/dashboard/Set-Cookie:%20a=b"),
         ("/dashboard/../api/v1/people", "/dashboard"),
+        ("/dashboard/%2e%2e/api/v1/people", "/dashboard"),
+        ("//[/dashboard", "/dashboard"),
+        ("http://[::1", "/dashboard"),
     ],
 )
 async def test_signing_in_leads_to_our_own_pages_only(
@@ -251,6 +254,24 @@ async def test_who_is_out_is_led_to_the_sign_in(client: Client, lake: Lake) -> N
         page.headers["location"]
         == "/dashboard/sign-in?next=/dashboard/behind%3Fq%3D%25E6%259D%258E"
     )
+
+
+@pytest.mark.parametrize(
+    ("referer", "led"),
+    [
+        ("http://localhost/dashboard/behind?q=1", "/dashboard/behind"),
+        ("https://evil.example//evil.example", "/dashboard"),
+        ("http://[::1", "/dashboard"),
+    ],
+)
+async def test_a_button_pressed_by_who_is_out_leads_back_to_our_own_pages_only(
+    client: Client,
+    lake: Lake,  # noqa: ARG001
+    referer: str,
+    led: str,
+) -> None:
+    page = await client(None).post("/dashboard/sign-out", headers={"Referer": referer})
+    assert (page.status_code, page.headers["location"]) == (303, f"/dashboard/sign-in?next={led}")
 
 
 async def test_the_page_forbids_everything_foreign(client: Client, lake: Lake) -> None:  # noqa: ARG001

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -69,12 +69,25 @@ def to(path: str, *, said: str = "") -> RedirectResponse:
 
 def inside(path: str | None) -> str:
     """The path if it is one of the dashboard's own pages, else its first page."""
-    parts = urlsplit(path or "")
-    if parts.scheme or parts.netloc or "\\" in (path or "") or ".." in parts.path:
+    parts = _split(path or "")
+    if parts.scheme or parts.netloc or "\\" in (path or "") or ".." in unquote(parts.path):
         return PREFIX
     if parts.path != PREFIX and not parts.path.startswith(f"{PREFIX}/"):
         return PREFIX
     return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def _came_from(request: Request) -> str:
+    """The page of ours on which a button was pressed, else the first page."""
+    return inside(_split(request.headers.get("referer", "")).path)
+
+
+def _split(address: str) -> SplitResult:
+    """The parts of an address; of none at all for what is no address."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def is_page(request: Request) -> bool:
@@ -89,7 +102,7 @@ def refusal(request: Request, error: XunheError) -> Response:
     if isinstance(error, Unauthenticated):
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         if request.method != "GET":
-            wanted = inside(urlsplit(request.headers.get("referer", "")).path)
+            wanted = _came_from(request)
         address = f"{SIGN_IN}?next={quote(wanted)}"
         if is_htmx:
             return Response(status_code=204, headers={"HX-Redirect": address})
@@ -102,7 +115,7 @@ def refusal(request: Request, error: XunheError) -> Response:
         title=error.title,
         detail=error.detail,
         faults=raw if isinstance(raw, list) else [],
-        back=inside(urlsplit(request.headers.get("referer", "")).path),
+        back=_came_from(request),
     )
     if retry_after := error.members.get("retry_after"):
         answer.headers["Retry-After"] = str(retry_after)
