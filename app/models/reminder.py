@@ -12,7 +12,7 @@ from app.models.base import Base, Identified
 
 
 class ReminderKind(StrEnum):
-    """即将到期, 进度落后, 上级知悉, 每周汇总, 待核超期."""
+    """即将到期, 进度落后, 下级落后, 每周汇总, 待核超期."""
 
     due_soon = "due_soon"
     behind = "behind"

@@ -1,11 +1,7 @@
 """The API's human documentation at /docs, its assets served by ourselves."""
 
-from pathlib import Path
-
 from fastapi import APIRouter, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-
-VENDOR = Path(__file__).parents[1] / "web" / "static" / "vendor"
 
 router = APIRouter(include_in_schema=False)
 

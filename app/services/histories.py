@@ -84,13 +84,6 @@ async def pictures(
     return await _pictures(session, Photo.check_in_id.in_(check_in_ids))
 
 
-async def pictures_by_id(
-    session: AsyncSession, photo_ids: Collection[UUID]
-) -> Mapping[UUID, Sequence[Picture]]:
-    """These photos, by their check-ins."""
-    return await _pictures(session, Photo.id.in_(photo_ids))
-
-
 async def _pictures(
     session: AsyncSession, which: ColumnElement[bool]
 ) -> Mapping[UUID, Sequence[Picture]]:

@@ -12,6 +12,7 @@ from app.clock import LAKE
 from app.domain.reminder_texts import misfits
 from app.models import App
 from app.services import callbacks
+from app.services.words import APPS
 from app.settings import MessageTemplate, Settings
 from app.wechat import menu
 from app.wechat.answers import Template
@@ -19,7 +20,6 @@ from app.wechat.calls import Caller
 from app.wechat.client import WeChat
 from app.wechat.errors import WeChatError
 
-NAMES = {App.service_account: "服务号", App.mini_program: "小程序"}
 _QUIET_FOR = timedelta(days=3)
 _FIELD = re.compile(r"\{\{(\w+)\.DATA\}\}")
 _ADVICE = {
@@ -96,7 +96,7 @@ async def check(
 
 
 async def _credentials(app: App, caller: Caller) -> Finding:
-    what = f"{NAMES[app]}凭据"
+    what = f"{APPS[app]}凭据"
     if not caller.app.is_configured:
         return Finding(what, None, f"缺少 XUNHE_{app.upper()}_APP_ID 或 _SECRET")
     # Whoever asks for a check has put something right: let the call be made.
@@ -163,7 +163,7 @@ def _template(name: str, wanted: MessageTemplate, there: dict[str, Template]) ->
 
 
 async def _callback(session: AsyncSession, app: App, settings: Settings, now: datetime) -> Finding:
-    what = f"{NAMES[app]}回调"
+    what = f"{APPS[app]}回调"
     given = settings.service_account if app is App.service_account else settings.mini_program
     if not given.token.get_secret_value():
         return Finding(what, None, f"没有设置 XUNHE_{app.upper()}_TOKEN")

@@ -5,8 +5,8 @@ from datetime import date, datetime
 from typing import Any
 
 from app import clock
+from app.services import words
 from app.services.dataset import labels as said
-from app.services.exports import words
 
 # Title, address, and whether only admins see it.
 NAV: Sequence[tuple[str, str, bool]] = (
@@ -56,7 +56,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "findings": words.FINDINGS,
     "source": words.SOURCES,
     "origin": words.ORIGINS,
-    "app": {"mini_program": "小程序", "service_account": "服务号"},
+    "app": words.APPS,
     "channel": words.CHANNELS,
     "reminder": words.REMINDER_KINDS,
     "reminder_state": words.REMINDER_STATES,

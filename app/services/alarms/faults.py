@@ -17,6 +17,7 @@ from app import clock, queue
 from app.models import Alarm, App, ChatMedia, Delivery, MediaState, Milestone, WechatCircuit
 from app.services import callbacks, chain
 from app.services.alarms.milestones import reach, reached_at, said
+from app.services.words import APPS
 from app.settings import Settings
 
 QUEUE_LATE = timedelta(minutes=5)
@@ -29,7 +30,6 @@ MALFORMED = (45168, 47001, 47003)
 _TEMPLATE_OVER = timedelta(days=1)
 _MEDIA_WITHIN = timedelta(days=4)  # WeChat keeps them for three, and a day to notice
 _MEDIA_LATE = timedelta(hours=12)
-_APPS: Mapping[App, str] = {App.service_account: "服务号", App.mini_program: "小程序"}
 _CURES: Mapping[int, str] = {
     40013: "AppID 不对：请核对设置里的 APP_ID 与公众平台是否一致。",
     40125: "AppSecret 不对：请在公众平台查看或重置 AppSecret，改好设置后重启。",
@@ -106,7 +106,7 @@ async def _circuit_faults(
         cure = _CURES.get(circuit.errcode, "请运行 xunhe wechat check，并在公众平台核对配置。")
         what = "微信拒绝发放凭据" if path.endswith("stable_token") else f"微信停用了接口 {path}"
         found[f"circuit:{app}:{circuit.path}"] = (
-            f"{_APPS[app]}：{what}（错误码 {circuit.errcode}），相关功能已暂停。\n怎么办：{cure}"
+            f"{APPS[app]}：{what}（错误码 {circuit.errcode}），相关功能已暂停。\n怎么办：{cure}"
         )
     return found
 
@@ -169,7 +169,7 @@ async def _callback_faults(
         heard_at = await reached_at(session, f"callback:{app}")
         if heard_at is not None and _on_workdays(heard_at, now) > limit:
             found[f"callback:{app}"] = (
-                f"{_APPS[app]}：{said(heard_at)} 以后没有收到微信的任何推送。\n"
+                f"{APPS[app]}：{said(heard_at)} 以后没有收到微信的任何推送。\n"
                 "怎么办：在公众平台看「服务器配置」是否仍启用、地址和 Token 是否没变；"
                 "从外网打开本系统网址，确认域名、证书和反向代理正常。"
             )

@@ -1,10 +1,8 @@
 """Exporting: the database as the folder that an import of it would leave unchanged."""
 
-import csv
-import io
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app import models
+from app.services import csv_text
 from app.services.dataset.documents import stays_inside
 from app.services.dataset.faults import BadDataset
 from app.services.dataset.reading import WORKBOOK
@@ -151,16 +150,15 @@ def _is_ours(table: Table, model: Any) -> Any:
 
 
 def _head(table: Table) -> bytes:
-    """CSV has a BOM, since Excel would take it for GB18030 without."""
     if table.shapes:
         return b'{"type": "FeatureCollection", "features": ['
-    return b"\xef\xbb\xbf" + _lines([[column.name for column in table.columns]])
+    return csv_text.BOM + csv_text.lines([[column.name for column in table.columns]])
 
 
 def _body(table: Table, rows: Sequence[Any], *, is_first: bool) -> bytes:
     """Some rows; GeoJSON has a feature a line, its numbers in the shortest exact text."""
     if not table.shapes:
-        return _lines([[_cell(value) for value in row] for row in rows])
+        return csv_text.lines([[_cell(value) for value in row] for row in rows])
     names = [column.name for column in table.columns]
     features = b",\n".join(_feature(names, row) for row in rows)
     return (b"\n" if is_first else b",\n") + features
@@ -180,12 +178,6 @@ def _feature(names: list[str], row: Any) -> bytes:
         else {"type": "Point", "coordinates": [row.lon, row.lat]}
     )
     return orjson.dumps({"type": "Feature", "properties": properties, "geometry": geometry})
-
-
-def _lines(rows: Iterable[Sequence[str]]) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerows(rows)
-    return buffer.getvalue().encode()
 
 
 def _cell(value: Any) -> str:

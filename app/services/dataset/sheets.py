@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -172,11 +172,6 @@ def place_headings(
         else:
             positions[name], headings[name] = position, text
     return positions, headings, faults
-
-
-def rows_with(values: list[Any], wanted: Callable[[Any], bool]) -> Iterator[int]:
-    """The rows whose value is one that is wanted."""
-    return (row for row, value in enumerate(values) if wanted(value))
 
 
 def _absent(column: Column) -> str:

@@ -5,8 +5,7 @@ from typing import Any
 from sqlalchemy import Double, Integer, Select, Text, and_, cast, func, literal, select, true
 
 from app.models import CheckIn, CheckInVerdict, Organisation, Person, Photo, Verdict
-from app.services import filters, visibility
-from app.services.exports import words
+from app.services import filters, visibility, words
 from app.services.exports.export import Asked, Column, Export, selected
 from app.services.reports.report import Kind
 

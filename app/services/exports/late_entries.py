@@ -6,8 +6,7 @@ from sqlalchemy import Select, func
 from sqlalchemy.orm import aliased
 
 from app.models import GridCell, LateEntry, LateEntryState, Organisation, Person, Reach, Stele
-from app.services import edits, filters
-from app.services.exports import words
+from app.services import edits, filters, words
 from app.services.exports.export import Asked, Column, Export, selected
 from app.services.reports.report import Kind
 

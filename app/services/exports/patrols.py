@@ -16,8 +16,7 @@ from app.models import (
     Reach,
     Stele,
 )
-from app.services import filters, visibility
-from app.services.exports import words
+from app.services import filters, visibility, words
 from app.services.exports.export import Asked, Column, Export, selected
 from app.services.reports.report import Kind
 

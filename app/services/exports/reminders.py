@@ -15,8 +15,7 @@ from app.models import (
     ReminderKind,
     ReminderState,
 )
-from app.services import edits, filters
-from app.services.exports import words
+from app.services import edits, filters, words
 from app.services.exports.export import Asked, Column, Export, selected
 from app.services.reminders.calls import CallState
 from app.services.reports.report import Kind

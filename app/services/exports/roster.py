@@ -42,12 +42,11 @@ from app.models import (
     SteleKind,
     Waterbody,
 )
-from app.services import edits, filters
+from app.services import edits, filters, words
 from app.services.dataset.exporting import rows_of
 from app.services.dataset.register import TABLE_OF
 from app.services.dataset.tables import BY_STEM
 from app.services.dataset.tables import Column as Said
-from app.services.exports import words
 from app.services.exports.export import Asked, Column, Export
 from app.services.reports.report import Kind
 

@@ -5,8 +5,6 @@ another datum do rows pass through Python. Whatever breaks on the way is raised 
 like an end.
 """
 
-import csv
-import io
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -19,11 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app.database import driver_connection
 from app.domain import datum as datums
 from app.domain.datum import Datum
+from app.services import csv_text
 from app.services.exports import writing
 from app.services.exports.export import Asked, Column, Export
 from app.services.reports.report import Kind
 
-BOM = b"\xef\xbb\xbf"
 _PIECE = 128 << 10
 _ROWS = 2000
 # A line of JSON holds neither: so nothing in it is quoted or escaped once more.
@@ -48,12 +46,12 @@ async def csv_of(
     columns = [column for column, _ in shown]
     statement = rows.with_only_columns(*(value for _, value in shown))
     # With the first rows: what fails before them can still be answered as an error.
-    head = BOM + _lines([[column.title for column in columns]])
+    head = csv_text.BOM + csv_text.lines([[column.title for column in columns]])
     async with snapshots() as session, session.begin():
         if datum is Datum.gcj02 and _places(columns):
             async with aclosing(_pages(session, statement)) as pages:
                 async for found in pages:
-                    yield head + _lines([_shifted(columns, row) for row in found])
+                    yield head + csv_text.lines([_shifted(columns, row) for row in found])
                     head = b""
         else:
             async with aclosing(_copied(session, statement, _AS_CSV, b"\r\n")) as pieces:
@@ -185,9 +183,3 @@ def _moved(line: str) -> bytes:
     lon, lat = datums.to_gcj02(row["position"]["lon"], row["position"]["lat"])
     row["position"] |= {"lon": lon, "lat": lat, "datum": Datum.gcj02.value}
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _lines(rows: Sequence[Sequence[Any]]) -> bytes:
-    written = io.StringIO()
-    csv.writer(written).writerows(rows)
-    return written.getvalue().encode()

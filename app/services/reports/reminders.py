@@ -1,6 +1,6 @@
 """Reminders: how many went out, why others did not, and whether what was missing was caught up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, LiteralString
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,17 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import clock
 from app.database import at_once
 from app.models import ReminderKind
+from app.services import words
 from app.services.reports import records
 from app.services.reports.report import Asked, Column, Definition, Kind, Report
 
 CATCH_UP_DAYS = 7
-KINDS: Mapping[ReminderKind, str] = {
-    ReminderKind.due_soon: "即将到期",
-    ReminderKind.behind: "进度落后",
-    ReminderKind.escalation: "上级知悉",
-    ReminderKind.digest: "每周汇总",
-    ReminderKind.review: "待核超期",
-}
+KINDS = {kind: words.REMINDER_KINDS[kind] for kind in ReminderKind}
 
 DEFINITION = Definition(
     report="reminders",

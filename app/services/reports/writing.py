@@ -1,7 +1,5 @@
 """Writing: a report as JSON for programs, as CSV for Excel; the same figures in both."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import orjson
 
 from app import clock
+from app.services import csv_text
 from app.services.exports.writing import FORMULA
 from app.services.reports import comparing
 from app.services.reports.report import Asked, Column, Kind, Report
@@ -56,17 +55,15 @@ def csv_of(report: Report, other: Report | None = None) -> bytes:
         changes = comparing.changes(report.definition, report.rows, other.rows)
         total_change = comparing.change(report.definition, report.totals, other.totals)
     changed = [column for column in columns if other and column.kind in comparing.NUMBERS]
-    lines = io.StringIO()
-    writer = csv.writer(lines)
-    writer.writerow(
-        [column.title for column in columns] + [f"{each.title}增减" for each in changed]
-    )
-    for row, change in zip(report.rows, changes, strict=True):
-        writer.writerow(_cells(columns, row) + _cells(changed, change))
+    lines = [[column.title for column in columns] + [f"{each.title}增减" for each in changed]]
+    lines += [
+        _cells(columns, row) + _cells(changed, change)
+        for row, change in zip(report.rows, changes, strict=True)
+    ]
     if report.totals:
         totals = _cells(columns, report.totals) + _cells(changed, total_change)
-        writer.writerow([TOTAL, *totals[1:]])
-    return lines.getvalue().encode("utf-8-sig")
+        lines.append([TOTAL, *totals[1:]])
+    return csv_text.BOM + csv_text.lines(lines)
 
 
 def definition_of(report: Report) -> str:

@@ -12,10 +12,10 @@ from app.models import ApplicationState
 from app.routers.dashboard.doors import Poster, Viewer, Visit
 from app.routers.dashboard.pages import page, to
 from app.routers.dashboard.paging import Cursor, cut
-from app.routers.dashboard.roster import forms, wording
+from app.routers.dashboard.roster import forms
 from app.routers.deps import Now, Session
 from app.schemas.pages import read_cursor
-from app.services import applications, audit, choices
+from app.services import applications, audit, choices, words
 
 router = APIRouter(prefix="/dashboard/roster/applications", include_in_schema=False)
 
@@ -105,6 +105,6 @@ async def _shown(
     return page(
         "roster/applications.html", visit, status=status if fault else 200, listed=listed,
         next=following, decided=decided, about=about, typed=typed or {}, fault=fault,
-        app_names=wording.APPS,
+        app_names=words.APPS,
         offered=await choices.offered(session, visit.caller, {"people"}),
     )  # fmt: skip

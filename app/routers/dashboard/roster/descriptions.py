@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from app.errors import NotFound
 from app.routers.dashboard.roster import wording
+from app.services import words
 from app.services.dataset import labels, values
 from app.services.dataset.tables import BY_STEM, Column
 from app.services.dataset.values import Reader
@@ -219,7 +220,7 @@ _DESCRIPTIONS = (
             },
         ),
         (
-            Filter("state", "结果", wording.EXEMPTION_STATES),
+            Filter("state", "结果", words.EXEMPTION_STATES),
             Filter("holder", "责任主体", choices="holders"),
             _ORGANISATION,
         ),

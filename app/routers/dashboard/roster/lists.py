@@ -37,6 +37,7 @@ from app.services import (
     people,
     posts,
     roster_conflicts,
+    words,
 )
 from app.services.access import Caller
 from app.services.dataset.rows import Row
@@ -90,7 +91,7 @@ async def _people(asked: Asked) -> Sequence[Listed]:
     )
     bound = await people.bound(asked.session, [row.id for row in found])
     return [
-        Listed(row, ["、".join(wording.APPS[app] for app, _ in bound.get(row.id, ())) or "未绑定"])
+        Listed(row, ["、".join(words.APPS[app] for app, _ in bound.get(row.id, ())) or "未绑定"])
         for row in found
     ]
 
@@ -138,7 +139,7 @@ async def _exemptions(asked: Asked) -> Sequence[Listed]:
     found = await exemptions.listed(
         asked.session, asked.caller, wanted, after=asked.after, limit=_A_PAGE + 1, now=asked.now
     )
-    return [Listed(row, [wording.EXEMPTION_STATES[row.said["state"]]]) for row in found]
+    return [Listed(row, [words.EXEMPTION_STATES[row.said["state"]]]) for row in found]
 
 
 async def _letters(asked: Asked) -> Sequence[Listed]:

@@ -28,7 +28,16 @@ from app.routers.dashboard.roster.descriptions import Description, description
 from app.routers.dashboard.roster.forms import Filled, Offered
 from app.routers.deps import AppSettings, Now, Session
 from app.schemas.fields import Code
-from app.services import audit, choices, explanations, letters, obligations, pairing_duties, people
+from app.services import (
+    audit,
+    choices,
+    explanations,
+    letters,
+    obligations,
+    pairing_duties,
+    people,
+    words,
+)
 from app.services.dataset.rows import Row
 from app.services.edits import Wish
 
@@ -134,7 +143,7 @@ async def shown(
     if of.path == "people":
         await audit.seen(session, visit.caller, f"person:{key}", now=now)
         more["bound"] = (await people.bound(session, [row.id])).get(row.id, ())
-        more["app_names"] = wording.APPS
+        more["app_names"] = words.APPS
         more["off"] = row.retired_on is not None and row.retired_on <= clock.day_of(now)
     if of.path == "duties":
         today = clock.day_of(now)
@@ -144,7 +153,7 @@ async def shown(
     if of.path == "letters":
         more["letter"] = await letters.find(session, visit.caller, key)
     if of.path == "exemptions":
-        more["state"] = wording.EXEMPTION_STATES[row.said["state"]]
+        more["state"] = words.EXEMPTION_STATES[row.said["state"]]
         more["approved_by"] = wording.shown(of.noun.stem, "approved_by", row.said, names)
     return _form(
         of, visit, row, filled or forms.of_row(of, row, key, offered), offered, status=status,

@@ -7,8 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import App
-from app.services import choices
+from app.services import choices, words
 from app.services.dataset.conflicts import IN_USE, label_of
 from app.services.dataset.register import area_stem
 from app.services.dataset.rows import Row
@@ -16,8 +15,6 @@ from app.services.dataset.tables import BY_STEM
 
 Names = Mapping[tuple[str, str], str]
 Said = Mapping[str, Any]
-APPS: Mapping[App, str] = {App.mini_program: "小程序", App.service_account: "服务号"}
-EXEMPTION_STATES = {"asked": "待审批", "granted": "已同意", "declined": "未同意"}
 
 
 async def names_in(session: AsyncSession, stem: str, found: Iterable[Said]) -> Names:
@@ -58,7 +55,7 @@ def disputed(stem: str, column: str, said: Said, names: Names, *, in_use: bool) 
     if column == IN_USE:
         return "在用" if in_use else "停用"
     if column == "state":
-        return EXEMPTION_STATES[said[column]]
+        return words.EXEMPTION_STATES[said[column]]
     return shown(stem, column, said, names)
 
 

@@ -1,8 +1,12 @@
-"""Words: what CSV and XLSX say for the values of enumerations, where nobody else says it yet."""
+"""Words: the Chinese for values of enumerations that are no columns of the dataset."""
+
+from collections.abc import Mapping
 
 from app.domain import progress_texts, reminder_texts, replies
+from app.models import App
 from app.services.dataset import labels
 
+APPS: Mapping[str, str] = {App.mini_program: "小程序", App.service_account: "服务号"}
 VERDICTS = replies.VERDICTS
 REMINDER_KINDS = reminder_texts.PHRASES
 STATES = {str(state): words for state, words in progress_texts.STATES.items()}
