@@ -15,7 +15,8 @@ class EarlierVersion(Base):
 
     Kept whole for obligations, exemptions (without their reasons), pairings and posts; of
     organisations, people, reaches, grid cells, steles, letters and the rulebook only what decides
-    about duties. So a report can be asked for as it was known at a moment.
+    about duties, of patrols only whether they were finished or withdrawn. So a report can be asked
+    for as it was known at a moment.
     """
 
     __tablename__ = "earlier_versions"

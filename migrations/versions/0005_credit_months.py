@@ -73,6 +73,22 @@ _KEEP_RULEBOOK = """
     END $$
 """
 
+# Every check-in changes the row of its outing: only what is rare is looked at, before any function.
+_KEEP_PATROLS = """
+    CREATE FUNCTION keep_earlier_patrols() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      INSERT INTO earlier_versions (subject, row_id, content, superseded_at)
+      VALUES ('patrols', OLD.id,
+        jsonb_build_object('state', OLD.state, 'retired_on', OLD.retired_on), now());
+      RETURN NULL;
+    END $$
+"""
+_PATROLS_CHANGED = """
+    CREATE TRIGGER keep_earlier_versions AFTER UPDATE OF state, retired_on ON patrols FOR EACH ROW
+    WHEN (OLD.state IS DISTINCT FROM NEW.state OR OLD.retired_on IS DISTINCT FROM NEW.retired_on)
+    EXECUTE FUNCTION keep_earlier_patrols()
+"""
+
 
 def upgrade() -> None:
     # Rather fail than queue behind a long transaction with every patroller waiting behind us.
@@ -122,11 +138,13 @@ def upgrade() -> None:
             "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows "
             f"FOR EACH STATEMENT EXECUTE FUNCTION keep_earlier_{table}()"
         )
+    op.execute(_KEEP_PATROLS)
+    op.execute(_PATROLS_CHANGED)
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    for table in (*_DECIDING, "rulebook"):
+    for table in (*_DECIDING, "rulebook", "patrols"):
         op.execute(f"DROP TRIGGER keep_earlier_versions ON {table}")
         op.execute(f"DROP FUNCTION keep_earlier_{table}()")
     for event in _CHANGED:

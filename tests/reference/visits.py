@@ -55,13 +55,21 @@ class Walker:
 
 
 @dataclass
+class Stood:
+    """How an outing stood until it was changed."""
+
+    is_finished: bool
+    retired_on: date | None
+    until: datetime
+
+
+@dataclass
 class Patrol:
     id: str
     walkers: list[Walker]
     is_finished: bool
     is_paper: bool
     started_at: datetime
-    finished_at: datetime | None
     received_at: datetime
     metres: float
     seconds: int | None
@@ -70,6 +78,7 @@ class Patrol:
     cell: str | None = None
     stele: str | None = None
     retired_on: date | None = None
+    stood: list[Stood] = field(default_factory=list)
 
 
 @dataclass
@@ -207,19 +216,16 @@ def effort(world: World, asked: Question, by: str) -> tuple[dict[str, Any], dict
 
 
 def is_outing(patrol: Patrol, asked: Question) -> bool:
-    if not patrol.is_finished or not asked.covers(day_of(patrol.started_at)):
+    if not asked.covers(day_of(patrol.started_at)) or not asked.knows(patrol.received_at):
         return False
-    if asked.known_at is None:
-        if patrol.retired_on is not None:
-            return False
-    else:
-        known_on = day_of(asked.known_at)
-        if patrol.received_at > asked.known_at:
-            return False
-        if patrol.finished_at is None or patrol.finished_at > asked.known_at:
-            return False
-        if patrol.retired_on is not None and patrol.retired_on <= known_on:
-            return False
+    is_finished, retired_on = patrol.is_finished, patrol.retired_on
+    if asked.known_at is not None:
+        later = [each for each in patrol.stood if each.until > asked.known_at]
+        if later:
+            then = min(later, key=lambda each: each.until)
+            is_finished, retired_on = then.is_finished, then.retired_on
+    if not is_finished or retired_on is not None:
+        return False
     return patrol.is_paper or any(is_visit(each, asked) for each in patrol.check_ins)
 
 

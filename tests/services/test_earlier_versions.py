@@ -7,7 +7,17 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import AreaKind, EarlierVersion, Obligation, Period, Rulebook
+from app.models import (
+    AreaKind,
+    EarlierVersion,
+    Obligation,
+    Patrol,
+    PatrolOrigin,
+    PatrolState,
+    Period,
+    Rulebook,
+    uuid7,
+)
 from tests.conftest import Lake, Member
 
 
@@ -121,3 +131,38 @@ async def test_the_rulebook_keeps_from_when_it_counted(session: AsyncSession) ->
     await session.commit()
 
     assert await _kept(session) == [("rulebook", UUID(int=1), {"count_from": "2026-03-01"})]
+
+
+async def test_of_an_outing_it_is_kept_that_it_was_open_and_that_it_was_withdrawn(
+    session: AsyncSession, li: Member
+) -> None:
+    """And nothing of what each check-in changes."""
+    started_at = datetime(2026, 6, 1, 1, tzinfo=UTC)
+    patrol = Patrol(
+        id=uuid7(),
+        person_id=li.person.id,
+        organisation_id=li.person.organisation_id,
+        state=PatrolState.open,
+        origin=PatrolOrigin.phone,
+        started_at=started_at,
+        started_on=date(2026, 6, 1),
+        received_at=started_at,
+    )
+    session.add(patrol)
+    await session.commit()
+    patrol.distance_m, patrol.points_kept = 900, 12
+    await session.commit()
+    assert await _kept(session) == []
+
+    patrol.state, patrol.finished_at = PatrolState.finished, started_at
+    await session.commit()
+    patrol.retired_on = date(2026, 6, 2)
+    await session.commit()
+    patrol.retired_on = None
+    await session.commit()
+
+    assert await _kept(session) == [
+        ("patrols", patrol.id, {"state": "open", "retired_on": None}),
+        ("patrols", patrol.id, {"state": "finished", "retired_on": None}),
+        ("patrols", patrol.id, {"state": "finished", "retired_on": "2026-06-02"}),
+    ]

@@ -146,6 +146,7 @@ async def take(history: History, step: Step) -> None:
     kind, a, b, c, d = step
     history.pass_time((0.25, 1, 5, 14, 30)[b % 5])
     await DEEDS[kind % len(DEEDS)](history, a, b, c, d)
+    await history.date_versions()
 
 
 async def share(history: History, lake: Lake) -> None:

@@ -1,6 +1,7 @@
 """The product's records read as a world of the reference for visits: every row as it stands."""
 
 from collections import defaultdict
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,17 @@ async def read(session: AsyncSession) -> World:
                 [each for each in (row.removed_at, row.declined_at) if each is not None],
             )
         )
+    stood = defaultdict(list)
+    for row in await _all(session, models.EarlierVersion):
+        if row.subject == "patrols":
+            retired_on = row.content["retired_on"]
+            stood[row.row_id].append(
+                reference.Stood(
+                    row.content["state"] == "finished",
+                    retired_on and date.fromisoformat(retired_on),
+                    row.superseded_at,
+                )
+            )
     return World(
         cells=[
             reference.Cell(
@@ -54,7 +66,6 @@ async def read(session: AsyncSession) -> World:
                 is_finished=row.state == "finished",
                 is_paper=row.origin == "paper",
                 started_at=row.started_at,
-                finished_at=row.finished_at,
                 received_at=row.received_at,
                 metres=row.distance_m,
                 seconds=row.duration_s,
@@ -63,6 +74,7 @@ async def read(session: AsyncSession) -> World:
                 cell=code.get(row.grid_cell_id),
                 stele=code.get(row.stele_id),
                 retired_on=row.retired_on,
+                stood=stood[row.id],
             )
             for row in await _all(session, models.Patrol)
         ],

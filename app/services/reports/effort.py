@@ -38,10 +38,19 @@ DEFINITION = Definition(
 )
 
 # Which outings there were, and who came along, by what is known now or was known at `known_at`.
-_THERE_NOW: LiteralString = "p.retired_on IS NULL"
+_THERE_NOW: LiteralString = "p.state = 'finished' AND p.retired_on IS NULL"
+# Whether it was finished, whenever that is said to have been: a finish may come days late.
 _THERE_THEN: LiteralString = """
-    p.received_at <= %(known_at)s AND p.finished_at <= %(known_at)s
-    AND (p.retired_on IS NULL OR p.retired_on > %(known_on)s)
+    p.received_at <= %(known_at)s AND CASE WHEN was.content IS NULL
+      THEN p.state = 'finished' AND p.retired_on IS NULL
+      ELSE was.content ->> 'state' = 'finished' AND was.content ->> 'retired_on' IS NULL END
+"""
+_WAS: LiteralString = """
+    LEFT JOIN LATERAL (
+      SELECT v.content FROM earlier_versions v
+      WHERE v.row_id = p.id AND v.superseded_at > %(known_at)s
+      ORDER BY v.superseded_at, v.id LIMIT 1
+    ) was ON true
 """
 _ALONG_NOW: LiteralString = "k.removed_at IS NULL AND k.declined_at IS NULL"
 _ALONG_THEN: LiteralString = """
@@ -87,15 +96,15 @@ _SUBJECTS: Mapping[By, tuple[LiteralString, LiteralString]] = {
 
 def _pairs(by: By, *, then: bool) -> LiteralString:
     """Beginning of a statement: the outings of the range, and `pairs` (patrol_id, subject_id)."""
-    there, along, accepted = (
-        (_THERE_THEN, _ALONG_THEN, records.ACCEPTED_THEN)
+    was, there, along, accepted = (
+        (_WAS, _THERE_THEN, _ALONG_THEN, records.ACCEPTED_THEN)
         if then
-        else (_THERE_NOW, _ALONG_NOW, records.ACCEPTED)
+        else ("", _THERE_NOW, _ALONG_NOW, records.ACCEPTED)
     )
     return f"""
     WITH outings AS MATERIALIZED (
-      SELECT p.* FROM patrols p
-      WHERE p.state = 'finished' AND p.started_at >= %(begins)s AND p.started_at < %(ends)s
+      SELECT p.* FROM patrols p {was}
+      WHERE p.started_at >= %(begins)s AND p.started_at < %(ends)s
         AND {there} AND (p.origin = 'paper' OR EXISTS (
           SELECT FROM check_ins i WHERE i.patrol_id = p.id AND {accepted}))
     ), walkers AS (
@@ -153,7 +162,6 @@ async def report(session: AsyncSession, asked: Asked) -> Report:
         "begins": clock.start_of(asked.from_on),
         "ends": clock.end_of(asked.until),
         "known_at": asked.known_at,
-        "known_on": clock.day_of(asked.known_at) if asked.known_at else None,
         "scope": None if asked.scope is None else list(asked.scope),
         "most": records.MOST + 1,
     }
