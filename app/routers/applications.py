@@ -1,12 +1,11 @@
 """Managers decide who applicants are."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from app.models import ApplicationState
-from app.routers.deps import Manager, Now, Session
+from app.routers.deps import Limit, Manager, Now, Session
 from app.schemas.applications import Application, NewDecline, NewJoin
 from app.schemas.pages import Page, page_of, read_cursor
 from app.services import applications
@@ -20,7 +19,7 @@ async def list_applications(
     manager: Manager,
     state: ApplicationState | None = None,
     cursor: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Limit = 100,
 ) -> Page[Application]:
     """Those that are the caller's to decide, the newest first."""
     rows = await applications.listed(

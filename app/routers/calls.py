@@ -1,11 +1,10 @@
 """The call list: whom no message reaches or moves."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
-from app.routers.deps import Manager, Now, Overseer, Session
+from app.routers.deps import Cursor, Limit, Manager, Now, Overseer, Session
 from app.schemas.calls import Call, NewPhoned
 from app.schemas.pages import Page, page_of, read_cursor
 from app.services.reminders import calls
@@ -20,8 +19,8 @@ async def list_calls(
     overseer: Overseer,
     now: Now,
     state: CallState = CallState.open,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+    limit: Limit = 100,
 ) -> Page[Call]:
     """Who of the caller's subtree is to be telephoned, the newest first."""
     found = await calls.page(

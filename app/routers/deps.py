@@ -246,5 +246,7 @@ Admin = Annotated[Caller, Depends(get_admin)]
 Overseer = Annotated[Caller, Depends(get_overseer)]
 VisitingOverseer = Annotated[Caller, Depends(get_visiting_overseer)]
 IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=200)]
+Cursor = Annotated[str | None, Query(max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
 InDatum = Depends(get_datum)
 Limited = Depends(limit_address)

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 
 from app.models import ExemptionState
-from app.routers.deps import IfMatch, Manager, Now, Reader, Session
+from app.routers.deps import Cursor, IfMatch, Limit, Manager, Now, Reader, Session
 from app.schemas.exemptions import DecidedExemption, NewDecision
 from app.schemas.fields import Code, Day
 from app.schemas.pages import Page, page_by_id, read_id_cursor
@@ -40,8 +40,8 @@ async def list_exemptions(
     caller: Reader,
     now: Now,
     which: Annotated[Wanted, Depends(wanted)],
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+    limit: Limit = 100,
 ) -> Page[DecidedExemption]:
     """One's own and one's organisation's; for managers and programs those of their subtree."""
     found = await exemptions.listed(

@@ -12,7 +12,17 @@ from pydantic import ValidationError
 from app.errors import TooLarge
 from app.models import LateEntryState
 from app.routers import forms
-from app.routers.deps import Manager, Now, Reader, Session, Sessions, Visitor, get_manager
+from app.routers.deps import (
+    Cursor,
+    Limit,
+    Manager,
+    Now,
+    Reader,
+    Session,
+    Sessions,
+    Visitor,
+    get_manager,
+)
 from app.routers.middleware import PHOTO_LIMIT
 from app.routers.photos import PhotoStore, in_memory, sent
 from app.schemas.fields import Code, Day
@@ -58,8 +68,8 @@ async def list_late_entries(
     session: Session,
     caller: Reader,
     which: Annotated[Wanted, Depends(wanted)],
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+    limit: Limit = 100,
 ) -> Page[LateEntry]:
     """One's own; for managers and programs those of their subtree's people. Newest first."""
     found = await late_entry_lists.listed(

@@ -3,14 +3,16 @@
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Response
 from fastapi.responses import FileResponse
 
 from app.errors import StorageUnavailable
 from app.routers.deps import (
     AnyCaller,
     AppSettings,
+    Cursor,
     IfMatch,
+    Limit,
     Manager,
     Me,
     Now,
@@ -54,8 +56,8 @@ async def list_letters(
     caller: Reader,
     now: Now,
     which: Annotated[Wanted, Depends(wanted)],
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+    limit: Limit = 100,
 ) -> Page[Letter]:
     """One's own and one's enterprise's; for managers and programs those of their subtree."""
     found = await letters.listed(

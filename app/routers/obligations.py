@@ -3,11 +3,21 @@
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Response
 
 from app import clock
 from app.domain.duties import State
-from app.routers.deps import AppSettings, IfMatch, Manager, Now, Overseer, Reader, Session
+from app.routers.deps import (
+    AppSettings,
+    Cursor,
+    IfMatch,
+    Limit,
+    Manager,
+    Now,
+    Overseer,
+    Reader,
+    Session,
+)
 from app.routers.middleware import etag_of
 from app.schemas.fields import Code, Day
 from app.schemas.obligations import NewObligation, Obligation
@@ -54,8 +64,8 @@ async def list_obligations(
     as_of: AsOf,
     which: Annotated[Wanted, Depends(wanted)],
     explain: bool = False,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+    limit: Limit = 100,
 ) -> Page[Obligation]:
     """What the people and organisations of one's subtree owe, and how it stands; latest first.
 

@@ -3,9 +3,9 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Response
 
-from app.routers.deps import AppSettings, IfMatch, Manager, Now, Overseer, Session
+from app.routers.deps import AppSettings, Cursor, IfMatch, Limit, Manager, Now, Overseer, Session
 from app.schemas.fields import Code
 from app.schemas.pages import Page, page_by_id, read_id_cursor
 from app.schemas.pairings import NewPairing, Pairing
@@ -31,8 +31,8 @@ async def list_pairings(
     caller: Overseer,
     now: Now,
     which: Annotated[Wanted, Depends(wanted)],
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+    limit: Limit = 100,
 ) -> Page[Pairing]:
     """The pairings of the departments of one's subtree, the latest first."""
     found = await pairings.listed(

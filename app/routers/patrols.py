@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from app.models import PatrolKind, PatrolState
-from app.routers.deps import AnyCaller, InDatum, Me, Now, Reader, Session
+from app.routers.deps import AnyCaller, Cursor, InDatum, Limit, Me, Now, Reader, Session
 from app.routers.middleware import etag_of
 from app.schemas.fields import Code, Day
 from app.schemas.pages import Page, page_of, read_cursor
@@ -130,8 +130,8 @@ async def list_patrols(
     session: Session,
     caller: Reader,
     which: Annotated[Wanted, Depends(wanted)],
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+    limit: Limit = 100,
 ) -> Page[Patrol]:
     """One's own patrols; for managers and programs those of their subtree. Newest first."""
     found = await patrol_lists.page(

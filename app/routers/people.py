@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from app.models import Role
-from app.routers.deps import AppSettings, IfMatch, Manager, Now, Overseer, Session
+from app.routers.deps import AppSettings, Cursor, IfMatch, Limit, Manager, Now, Overseer, Session
 from app.schemas.fields import Code, Name
 from app.schemas.pages import Page, page_by_id, read_id_cursor
 from app.schemas.people import NewOnRoster, NewUnbinding, OnRoster, Unbinding
@@ -39,8 +39,8 @@ async def list_people(
     caller: Overseer,
     now: Now,
     which: Annotated[Wanted, Depends(wanted)],
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+    limit: Limit = 100,
 ) -> Page[OnRoster]:
     """The people of one's subtree; programs are told no phones."""
     found = await people.listed(

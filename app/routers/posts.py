@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Response
 
 from app.models import PostKind
-from app.routers.deps import IfMatch, Manager, Now, Overseer, Session
+from app.routers.deps import Cursor, IfMatch, Limit, Manager, Now, Overseer, Session
 from app.schemas.fields import Code
 from app.schemas.pages import Page, page_by_id, read_id_cursor
 from app.schemas.posts import NewPost, Post
@@ -31,8 +31,8 @@ async def list_posts(
     caller: Overseer,
     now: Now,
     which: Annotated[Wanted, Depends(wanted)],
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+    limit: Limit = 100,
 ) -> Page[Post]:
     """The posts of the people of one's subtree, the latest first."""
     found = await posts.listed(

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from app import clock
 from app.models import ReminderKind, ReminderState
-from app.routers.deps import Overseer, Session
+from app.routers.deps import Cursor, Limit, Overseer, Session
 from app.schemas.fields import Code, Day
 from app.schemas.pages import Page, page_of, read_cursor
 from app.schemas.reminders import Reminder
@@ -33,8 +33,8 @@ async def list_reminders(
     session: Session,
     overseer: Overseer,
     which: Annotated[Wanted, Depends(wanted)],
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+    limit: Limit = 100,
 ) -> Page[Reminder]:
     """Reminders to people of the caller's subtree, the newest first."""
     place = read_cursor(cursor)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from app.routers.deps import Admin, AppSettings, Now, Session
+from app.routers.deps import Admin, AppSettings, Cursor, Limit, Now, Session
 from app.schemas.fields import Day
 from app.schemas.pages import Page, page_of, read_cursor
 from app.schemas.system import AuditEntry, System
@@ -36,8 +36,8 @@ async def list_audit_entries(
     session: Session,
     _admin: Admin,
     which: Annotated[Wanted, Depends(get_wanted)],
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+    limit: Limit = 100,
 ) -> Page[AuditEntry]:
     """Who saw or changed what, the newest first."""
     found = await audit_lists.page(session, which, after=read_cursor(cursor), limit=limit + 1)
