@@ -52,6 +52,8 @@ class CheckIn(Base):
         Index(None, "device", "person_id", "at", postgresql_where=text("device IS NOT NULL")),
         # What lies in a box on a map.
         Index("ix_check_ins_position", text("point(lon, lat)"), postgresql_using="gist"),
+        # Of a manager's cells: few enough to gather, or so many that none need be looked for.
+        Index("ix_check_ins_grid_cell_ids", "grid_cell_ids", postgresql_using="gin"),
         # What waits for a review.
         Index(
             "ix_check_ins_flagged",

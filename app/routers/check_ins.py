@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.domain import datum as datums
 from app.models import Person, Source, Verdict
 from app.routers.deps import InDatum, Manager, Me, Now, Reader, Session, Token
-from app.schemas.check_ins import CheckIn, NewAnswer, NewCheckIn, NewReview
+from app.schemas.check_ins import CheckIn, NewAnswer, NewCheckIn, NewReview, listing
 from app.schemas.fields import Code, Day
-from app.schemas.pages import Page, page_of, read_cursor
-from app.services import check_in_lists, reviews
-from app.services.check_in_lists import Wanted
+from app.schemas.pages import Page, document_of, read_cursor
+from app.services import check_in_lists, check_in_pages, reviews
+from app.services.check_in_pages import Wanted
 from app.services.new_check_in import NewCheckIn as Said
 
 router = APIRouter(prefix="/api/v1/check-ins", tags=["check-ins"])
@@ -79,7 +79,7 @@ def wanted(
     return Wanted(mine, from_, to, person, verdict, patrol)
 
 
-@router.get("", dependencies=[InDatum])
+@router.get("", dependencies=[InDatum], response_model=Page[CheckIn])
 async def list_check_ins(
     session: Session,
     caller: Reader,
@@ -87,12 +87,13 @@ async def list_check_ins(
     which: Annotated[Wanted, Depends(wanted)],
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> Page[CheckIn]:
+) -> Response:
     """One's own check-ins; for managers and programs those of their subtree. Newest first."""
-    found = await check_in_lists.page(
+    found = await check_in_pages.page(
         session, caller, which, after=read_cursor(cursor), limit=limit + 1, now=now
     )
-    return page_of(found, limit, CheckIn.of, lambda each: (each.check_in.at, each.check_in.id))
+    body = document_of(found.rows, limit, listing(found), lambda row: (row.at, row.id))
+    return Response(body, media_type="application/json")
 
 
 @router.post("/{id}/review")

@@ -2,9 +2,9 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import orjson
@@ -34,6 +34,22 @@ def page_of(
     return Page(
         items=[show(each) for each in found[:limit]],
         next=cursor_of(*place(found[limit - 1])) if more else None,
+    )
+
+
+def document_of(
+    found: Sequence[Found],
+    limit: int,
+    show: Callable[[Found], Mapping[str, Any]],
+    place: Callable[[Found], tuple[datetime, UUID]],
+) -> bytes:
+    """As `page_of`, in JSON: for long lists, whose items are not made models of one by one."""
+    more = len(found) > limit
+    return orjson.dumps(
+        {
+            "items": [show(each) for each in found[:limit]],
+            "next": cursor_of(*place(found[limit - 1])) if more else None,
+        }
     )
 
 

@@ -1,17 +1,17 @@
-"""Check-ins as they stand: one, a page of them, those that a phone sends again."""
+"""Check-ins as they stand: one, or those that a phone sends again."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import clock
 from app.errors import NotFound
-from app.models import CheckIn, CheckInVerdict, Person, Photo, Verdict
-from app.services import filters, progress, visibility
+from app.models import CheckIn, CheckInVerdict, Person, Photo
+from app.services import progress, visibility
 from app.services.access import Caller
 from app.services.progress import Counted
 
@@ -53,40 +53,6 @@ async def find(session: AsyncSession, caller: Caller, id_: UUID, *, now: datetim
     return rows[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which check-ins to list; days are inclusive, at the lake."""
-
-    mine: bool = False
-    from_on: date | None = None
-    to_on: date | None = None
-    person: str | None = None
-    verdict: Verdict | None = None
-    patrol_id: UUID | None = None
-
-
-async def page(
-    session: AsyncSession,
-    caller: Caller,
-    wanted: Wanted,
-    *,
-    after: tuple[datetime, UUID] | None,
-    limit: int,
-    now: datetime,
-) -> list[Recorded]:
-    """Up to `limit` check-ins that the caller may see, newest first, after the cursor's place."""
-    conditions = [
-        await visibility.check_ins_for(session, caller, mine=wanted.mine),
-        *filters.instants(CheckIn.at, wanted.from_on, wanted.to_on),
-        *filters.person(CheckIn.person_id, wanted.person),
-        *filters.equal(CheckIn.verdict, wanted.verdict),
-        *filters.equal(CheckIn.patrol_id, wanted.patrol_id),
-    ]
-    if after is not None:
-        conditions.append(tuple_(CheckIn.at, CheckIn.id) < tuple_(*after))
-    return await _select(session, *conditions, limit=limit, now=now)
-
-
 async def _select(
     session: AsyncSession, *conditions: ColumnElement[bool], limit: int = 1, now: datetime
 ) -> list[Recorded]:
@@ -101,7 +67,6 @@ async def _select(
         .join(Person, Person.id == CheckIn.person_id)
         .outerjoin(CheckInVerdict, reviewed)
         .where(*conditions)
-        .order_by(CheckIn.at.desc(), CheckIn.id.desc())
         .limit(limit)
     )
     rows = (await session.execute(statement)).all()

@@ -22,7 +22,7 @@ _COUNTED_FOR: LiteralString = f"""
       SELECT i.patrol_id, {VISIT} FROM check_ins i
       WHERE i.id = ANY(%(check_ins)s) AND i.verdict = 'accepted' AND i.withdrawn_at IS NULL
     )
-    SELECT DISTINCT v.id AS check_in_id, k.obligation_id, k.counted_on AS day
+    SELECT DISTINCT v.id AS check_in_id, k.obligation_id, k.counted_on AS day, b.period
     FROM v
     JOIN patrols p ON p.id = v.patrol_id
     JOIN credits k ON k.patrol_id = v.patrol_id AND k.revoked_at IS NULL AND NOT k.pending
@@ -184,7 +184,8 @@ async def counts_for(
     if not check_in_ids:
         return {}
     (pairs,) = await at_once(session, (_COUNTED_FOR, {"check_ins": list(check_in_ids)}))
-    asked = {(pair.obligation_id, pair.day) for pair in pairs}
+    # All days of a window stand alike today: each window is asked about once.
+    asked = {_window_of(pair) for pair in pairs}
     if not asked:
         return {}
     terms, roster, exempt, days = await at_once(session, *_questions(asked, today))
@@ -199,8 +200,13 @@ async def counts_for(
         )
     found: dict[UUID, list[Counted]] = defaultdict(list)
     for pair in pairs:
-        found[pair.check_in_id].append(standing[pair.obligation_id, pair.day])
+        found[pair.check_in_id].append(standing[_window_of(pair)])
     return {check_in: sorted(each, key=lambda one: one.code) for check_in, each in found.items()}
+
+
+def _window_of(pair: Any) -> tuple[UUID, date]:
+    """The obligation and the first day of its window that a check-in counts in."""
+    return pair.obligation_id, duties.period_of(pair.period, pair.day)[0]
 
 
 def _questions(asked: Asked, today: date | None = None) -> list[Question]:

@@ -20,18 +20,27 @@ async def check_ins_for(
     One's own and those of patrols one walked along; for managers and programs also those whose
     person was then, or whose cell or stele is, in their subtree.
     """
-    own: list[ColumnElement[bool]] = [false()]
-    if caller.person is not None and caller.api_key is None:
-        own = [
-            CheckIn.person_id == caller.person.id,
-            CheckIn.patrol_id.in_(walked_along(caller.person.id)),
-        ]
     if mine:
-        return or_(*own)
-    scope = await access.scope_of(session, caller)
+        return or_(false(), *own_check_ins(caller))
+    return check_ins_of(caller, await access.scope_of(session, caller))
+
+
+def check_ins_of(caller: Caller, scope: Collection[UUID] | None) -> ColumnElement[bool]:
+    """The same for a caller whose scope is known."""
     if scope is None:
         return true()
-    return or_(*own, check_ins_in(scope)) if scope else or_(*own)
+    managed = [check_ins_in(scope)] if scope else []
+    return or_(false(), *own_check_ins(caller), *managed)
+
+
+def own_check_ins(caller: Caller) -> list[ColumnElement[bool]]:
+    """Conditions of which one makes a check-in the caller's own; none for a program."""
+    if caller.person is None or caller.api_key is not None:
+        return []
+    return [
+        CheckIn.person_id == caller.person.id,
+        CheckIn.patrol_id.in_(walked_along(caller.person.id)),
+    ]
 
 
 def walked_along(person_id: UUID) -> Select[UUID]:
@@ -47,20 +56,27 @@ async def patrols_for(
     session: AsyncSession, caller: Caller, *, mine: bool = False
 ) -> ColumnElement[bool]:
     """The condition under which the caller may see a patrol, as for check-ins."""
-    own: list[ColumnElement[bool]] = [false()]
-    if caller.person is not None and caller.api_key is None:
-        own = [
-            Patrol.person_id == caller.person.id,
-            Patrol.id.in_(walked_along(caller.person.id)),
-        ]
     if mine:
-        return or_(*own)
-    scope = await access.scope_of(session, caller)
+        return or_(false(), *own_patrols(caller))
+    return patrols_of(caller, await access.scope_of(session, caller))
+
+
+def patrols_of(caller: Caller, scope: Collection[UUID] | None) -> ColumnElement[bool]:
+    """The same for a caller whose scope is known."""
     if scope is None:
         return true()
-    if not scope:
-        return or_(*own)
-    return or_(*own, patrols_in(scope))
+    managed = [patrols_in(scope)] if scope else []
+    return or_(false(), *own_patrols(caller), *managed)
+
+
+def own_patrols(caller: Caller) -> list[ColumnElement[bool]]:
+    """Conditions of which one makes a patrol the caller's own; none for a program."""
+    if caller.person is None or caller.api_key is not None:
+        return []
+    return [
+        Patrol.person_id == caller.person.id,
+        Patrol.id.in_(walked_along(caller.person.id)),
+    ]
 
 
 def patrols_in(organisation_ids: Collection[UUID]) -> ColumnElement[bool]:
@@ -92,12 +108,29 @@ async def tracks_for(session: AsyncSession, caller: Caller) -> ColumnElement[boo
 
 def check_ins_in(organisation_ids: Collection[UUID]) -> ColumnElement[bool]:
     """Check-ins that belong to these organisations, by their person then or by their place."""
-    return or_(
+    return or_(*reasons_of_check_ins_in(organisation_ids))
+
+
+def reasons_of_check_ins_in(organisation_ids: Collection[UUID]) -> list[ColumnElement[bool]]:
+    """The same as conditions of which one is enough, each of which has its own index."""
+    return [
         CheckIn.organisation_id.in_(organisation_ids),
-        CheckIn.grid_cell_ids.overlap(
-            select(func.coalesce(func.array_agg(GridCell.id), cast([], ARRAY(Uuid))))
-            .where(GridCell.organisation_id.in_(organisation_ids))
-            .scalar_subquery()
-        ),
-        CheckIn.stele_id.in_(select(Stele.id).where(Stele.organisation_id.in_(organisation_ids))),
+        CheckIn.stele_id.in_(steles_of(organisation_ids)),
+        check_ins_in_cells_of(organisation_ids),
+    ]
+
+
+def check_ins_in_cells_of(organisation_ids: Collection[UUID]) -> ColumnElement[bool]:
+    """Check-ins in the grid cells of these organisations."""
+    cells = (
+        select(func.coalesce(func.array_agg(GridCell.id), cast([], ARRAY(Uuid))))
+        .where(GridCell.organisation_id.in_(organisation_ids))
+        .scalar_subquery()
     )
+    covered: ColumnElement[bool] = CheckIn.grid_cell_ids.overlap(cells)
+    return covered
+
+
+def steles_of(organisation_ids: Collection[UUID]) -> Select[UUID]:
+    """The steles of these organisations."""
+    return select(Stele.id).where(Stele.organisation_id.in_(organisation_ids))
