@@ -102,12 +102,20 @@ async def get_patrol_progress(
 
 @router.get("/behind", responses=_ANSWERS)
 async def get_behind(
-    session: Snapshot, asked: Wanted, settings: AppSettings, wanted: InFormat
+    session: Snapshot,
+    asked: Wanted,
+    settings: AppSettings,
+    wanted: InFormat,
+    compare: Annotated[str | None, Query(include_in_schema=False)] = None,
 ) -> Response:
     """Who is behind on `as_of`, by how much, since when, and whether they are reached.
 
-    In the calendar period of each duty that contains that day, so `from` and `to` say nothing.
+    In the calendar period of each duty that contains that day, so `from` and `to` say nothing, and
+    there is no other range to compare with: `compare` is refused.
     """
+    if compare is not None:
+        detail = "进度落后的名单不能对比，请改用截至日查看那一天的名单"
+        raise Invalid(errors=[{"pointer": "/compare", "detail": detail}])
 
     async def make(session: AsyncSession, asked: Asked) -> Report:
         return await behind.report(session, asked, settings)

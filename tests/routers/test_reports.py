@@ -4,10 +4,11 @@ import csv
 import io
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
+import time_machine
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -263,6 +264,15 @@ async def test_behind_says_since_when_and_who_is_reached(
     }
     earlier = await get(wang.client, "behind", as_of="2026-06-15")
     assert earlier["rows"] == []
+    # As it was known before it went out.
+    moment = datetime.now(UTC)
+    sent = update(Reminder).where(Reminder.state == ReminderState.sent)
+    await session.execute(sent.values(sent_at=moment + timedelta(hours=1)))
+    await session.commit()
+    then = await get(wang.client, "behind", as_of="2026-06-20", known_at=moment.isoformat())
+    assert [(of["last_reminder_at"], of["last_reminder_state"]) for of in then["rows"]] == [
+        ("2026-06-17T09:00:00+08:00", "queued")
+    ]
 
 
 async def test_nobody_sees_the_figures_of_others(
@@ -434,6 +444,34 @@ async def test_what_came_later_is_left_out_as_it_was_known(
     assert west["owed"] == 10
 
 
+async def test_a_past_day_is_told_with_what_came_in_since(
+    session: AsyncSession, li: Member, wang: Member
+) -> None:
+    """A check-in of the second that arrives on the fifth, and is taken back on the sixth."""
+    await an_obligation(session, li.person, times=2)
+    url = f"/api/v1/check-ins/{uuid4()}"
+    found = {}
+    with time_machine.travel(at(june(2)), tick=False) as traveller:
+        for day in (june(3), june(5), june(6)):
+            traveller.move_to(at(day))
+            if day == june(5):
+                position = {"lon": 103.01, "lat": 24.9, "accuracy_m": 8, "datum": "wgs84"}
+                said = {"at": at(june(2)).isoformat(), "position": position}
+                assert (await li.client.put(url, json=said)).status_code == 201
+            if day == june(6):
+                verdict = {"verdict": "rejected", "reason": "不是本人"}
+                assert (await wang.client.post(f"{url}/review", json=verdict)).status_code == 200
+            progress = await get(wang.client, "patrol-progress", **JUNE, as_of="2026-06-02")
+            cells = await get(wang.client, "coverage", **JUNE, as_of="2026-06-02")
+            outings = await get(wang.client, "effort", **JUNE, as_of="2026-06-02")
+            found[day.day] = (
+                progress["totals"]["done"],
+                cells["totals"]["visited"],
+                outings["totals"]["outings"],
+            )
+    assert found == {3: (0, 0, 0), 5: (1, 3, 1), 6: (0, 0, 0)}
+
+
 def _made_at(moment: datetime) -> UUID:
     """An id of ours that says when it was made."""
     return UUID(int=(int(moment.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62) | 1)
@@ -546,6 +584,20 @@ async def test_faults_are_told(wang: Member) -> None:
         answer = await wang.client.get(f"/api/v1/reports/patrol-progress?{query}")
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
     assert (await wang.client.get("/api/v1/reports/points")).status_code == 404
+
+
+async def test_a_list_of_a_day_is_not_compared(wang: Member) -> None:
+    for compare in ("previous", "year_ago", "2020", ""):
+        answer = await wang.client.get("/api/v1/reports/behind", params={"compare": compare})
+        assert (answer.status_code, answer.json()["errors"]) == (
+            422,
+            [
+                {
+                    "pointer": "/compare",
+                    "detail": "进度落后的名单不能对比，请改用截至日查看那一天的名单",
+                }
+            ],
+        )
 
 
 async def test_programs_can_read_what_reports_say_of_themselves(wang: Member) -> None:
