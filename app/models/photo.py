@@ -14,6 +14,8 @@ class Image(Base):
     """The bytes of a photo as they came: `originals/<sha256>` in the store.
 
     `renditions_at` is set when large and small exist; `fault` says in Chinese why they cannot.
+    `large_sha256` and `small_sha256` are of their bytes, null where they were made before these
+    were kept.
     `perceptual_hash` is 64 bits, its four 16-bit bands are indexed: two hashes at most 3 bits apart
     share a band. It is null until made, and for dark or flat images.
     """
@@ -34,6 +36,8 @@ class Image(Base):
     band_3: Mapped[int | None] = mapped_column(SmallInteger)
     received_at: Mapped[datetime]
     renditions_at: Mapped[datetime | None]
+    large_sha256: Mapped[bytes | None]
+    small_sha256: Mapped[bytes | None]
     fault: Mapped[str | None]
 
 

@@ -1,5 +1,6 @@
 """Renditions: the two JPEGs of an image that people look at, and how it looks in 64 bits."""
 
+import hashlib
 import io
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,6 +81,8 @@ async def _make(image: Image, store: Store, now: datetime) -> None:
     await store.put(rendition_key(image.sha256, "large"), made.large)
     await store.put(rendition_key(image.sha256, "small"), made.small)
     image.renditions_at = now
+    image.large_sha256 = hashlib.sha256(made.large).digest()
+    image.small_sha256 = hashlib.sha256(made.small).digest()
     if made.perceptual_hash is not None:
         image.perceptual_hash = made.perceptual_hash
         image.band_0, image.band_1, image.band_2, image.band_3 = bands(made.perceptual_hash)

@@ -52,7 +52,10 @@ _LINES = """
     LEFT JOIN check_ins c ON c.patrol_id = p.id AND c.withdrawn_at IS NULL
     WHERE p.points_kept = 0 AND p.origin <> 'paper' ORDER BY p.id, c.at, c.id
 """
-_IMAGES = "SELECT sha256, size, renditions_at IS NOT NULL AS rendered FROM images ORDER BY sha256"
+_IMAGES = """
+    SELECT sha256, size, renditions_at IS NOT NULL AS rendered, large_sha256, small_sha256
+    FROM images ORDER BY sha256
+"""
 _ATTACHMENTS = """
     SELECT DISTINCT sha256 FROM chat_media
     WHERE kind <> 'image' AND state = 'fetched' AND sha256 IS NOT NULL ORDER BY sha256
@@ -140,22 +143,25 @@ async def _wrong_bytes(
 
 
 async def _look_at_image(store: Store, row: Any) -> list[str]:
-    faults = await _look(store, original_key(row.sha256), row.sha256, row.size)
+    faults = await _look(store, "原件", original_key(row.sha256), row.sha256, row.size)
     if row.rendered:
-        for size in ("large", "small"):
-            key = rendition_key(row.sha256, size)
-            if not await store.exists(key):
-                faults.append(f"缩略图不见了：{key}")
+        for size, sha256 in (("large", row.large_sha256), ("small", row.small_sha256)):
+            faults += await _look(store, "缩略图", rendition_key(row.sha256, size), sha256)
     return faults
 
 
 async def _look_at_attachment(store: Store, row: Any) -> list[str]:
-    return await _look(store, attachment_key(row.sha256), row.sha256, None)
+    return await _look(store, "原件", attachment_key(row.sha256), row.sha256)
 
 
-async def _look(store: Store, key: str, sha256: bytes, size: int | None) -> list[str]:
+async def _look(
+    store: Store, what: str, key: str, sha256: bytes | None, size: int | None = None
+) -> list[str]:
+    """Whether the file is there and is what it was; without a digest, whether it is there."""
     if not await store.exists(key):
-        return [f"原件不见了：{key}"]
+        return [f"{what}不见了：{key}"]
+    if sha256 is None:
+        return []
     digest, seen = hashlib.sha256(), 0
     try:
         _, pieces = await store.open(key)
@@ -163,7 +169,7 @@ async def _look(store: Store, key: str, sha256: bytes, size: int | None) -> list
             digest.update(piece)
             seen += len(piece)
     except (StorageUnavailable, OSError):
-        return [f"原件读不出来：{key}"]
+        return [f"{what}读不出来：{key}"]
     if digest.digest() != sha256 or size not in {None, seen}:
-        return [f"原件内容与校验值不符：{key}"]
+        return [f"{what}内容与校验值不符：{key}"]
     return []

@@ -25,12 +25,12 @@ from app.database import connect
 from app.keys import Keys
 from app.main import create_app
 from app.models import Role
-from app.services import chain, erasing
+from app.services import chain, erasing, renditions
 from app.services.chain import opening, sealing
 from app.services.check_in_queue import CheckInQueue
 from app.services.rate_limits import RateLimiter
 from app.settings import Settings
-from app.storage import open_store, original_key
+from app.storage import open_store, original_key, rendition_key
 from tests import databases
 from tests.conftest import KEYS
 from tests.factories import a_person, a_token, an_organisation
@@ -242,6 +242,27 @@ def test_a_photo_file_that_was_changed_or_is_missing_is_found(book: Book) -> Non
     key = original_key(book.sha256)
     assert (changed.returncode, changed.stdout) == (1, f"原件内容与校验值不符：{key}\n")
     assert (missing.returncode, missing.stdout) == (1, f"原件不见了：{key}\n")
+
+
+async def test_a_rendition_that_was_changed_or_is_missing_is_found(book: Book) -> None:
+    settings = Settings(_env_file=None, data_dir=book.data_dir)
+    engine, sessions = connect(book.url, settings.database)
+    async with sessions.begin() as session:
+        store = open_store(settings.media, settings.s3)
+        await renditions.make(session, store, book.sha256, settings, now=NOW)
+    await engine.dispose()
+    assert (await asyncio.to_thread(book.verify)).stdout == WELL
+    for size in ("large", "small"):
+        key = rendition_key(book.sha256, size)
+        path = book.data_dir / "media" / key
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        changed = await asyncio.to_thread(book.verify)
+        path.unlink()
+        missing = await asyncio.to_thread(book.verify)
+        path.write_bytes(content)
+        assert (changed.returncode, changed.stdout) == (1, f"缩略图内容与校验值不符：{key}\n")
+        assert (missing.returncode, missing.stdout) == (1, f"缩略图不见了：{key}\n")
 
 
 async def test_records_wait_for_their_seal_and_are_checked_before_it(book: Book) -> None:
